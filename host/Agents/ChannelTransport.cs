@@ -1,0 +1,104 @@
+using System.Security.Claims;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Dawn.Sessions;
+using ModelContextProtocol;
+using ModelContextProtocol.Client;
+using ModelContextProtocol.Protocol;
+
+namespace Dawn.Agents;
+
+/// <summary>JSON-RPC messages as bytes, in the SDK's own serialization.</summary>
+internal static class JsonRpc
+{
+    private static readonly JsonTypeInfo<JsonRpcMessage> Info = (JsonTypeInfo<JsonRpcMessage>)McpJsonUtilities.DefaultOptions.GetTypeInfo(typeof(JsonRpcMessage));
+
+    public static byte[] Serialize(JsonRpcMessage message) => JsonSerializer.SerializeToUtf8Bytes(message, Info);
+
+    /// <exception cref="JsonException">Not a JSON-RPC message.</exception>
+    public static JsonRpcMessage Deserialize(ReadOnlySpan<byte> utf8) => JsonSerializer.Deserialize(utf8, Info) ?? throw new JsonException("null is not a JSON-RPC message.");
+}
+
+/// <summary>A channel as the MCP SDK's transport, on either end. Disposing it closes the channel.</summary>
+internal sealed class ChannelTransport : TransportBase
+{
+    private readonly MeshChannel _channel;
+    private readonly ClaimsPrincipal? _user;
+    private readonly SemaphoreSlim _sending = new(1, 1);
+    private readonly CancellationTokenSource _ended = new();
+    private readonly Task _reading;
+
+    /// <param name="user">At the agent's end: who calls, for tools that ask for a <see cref="ClaimsPrincipal"/>.</param>
+    public ChannelTransport(string name, MeshChannel channel, ClaimsPrincipal? user = null, ILoggerFactory? loggers = null) : base(name, loggers)
+    {
+        (_channel, _user) = (channel, user);
+        SetConnected();
+        _reading = Task.Run(ReadAsync);
+    }
+
+    public override async Task SendMessageAsync(JsonRpcMessage message, CancellationToken cancellationToken = default)
+    {
+        var utf8 = JsonRpc.Serialize(message);
+        await _sending.WaitAsync(cancellationToken);
+        try
+        {
+            await _channel.SendAsync(utf8, cancellationToken);
+        }
+        finally
+        {
+            _sending.Release();
+        }
+    }
+
+    public override async ValueTask DisposeAsync()
+    {
+        await _ended.CancelAsync();
+        await _channel.CloseAsync();
+        await _reading;
+        SetDisconnected();
+    }
+
+    private async Task ReadAsync()
+    {
+        Exception? error = null;
+        try
+        {
+            while (await _channel.ReceiveAsync(_ended.Token) is { } buffer)
+            {
+                JsonRpcMessage message;
+                using (buffer)
+                {
+                    message = JsonRpc.Deserialize(buffer.Span);
+                }
+
+                if (_user is not null)
+                {
+                    message.Context = new() { User = _user };
+                }
+
+                await WriteMessageAsync(message, _ended.Token);
+            }
+        }
+        catch (OperationCanceledException) when (_ended.IsCancellationRequested)
+        {
+            // Disposed: the ordinary end.
+        }
+        catch (Exception e) when (e is MeshException or JsonException)
+        {
+            error = e;
+            await _channel.CloseAsync(MeshError.Protocol, e.Message);
+        }
+        finally
+        {
+            SetDisconnected(error);
+        }
+    }
+}
+
+/// <summary>Gives a channel to <see cref="McpClient"/>.</summary>
+internal sealed class ChannelClientTransport(string name, MeshChannel channel) : IClientTransport
+{
+    public string Name => name;
+
+    public Task<ITransport> ConnectAsync(CancellationToken cancellationToken = default) => Task.FromResult<ITransport>(new ChannelTransport(name, channel));
+}

@@ -1,0 +1,94 @@
+using System.Collections.Immutable;
+using Dawn.Identity;
+using Dawn.Sessions;
+
+namespace Dawn.Agents;
+
+/// <summary>What a node tells others about an agent: part of its record, so bounded.</summary>
+/// <param name="Title">For people; at most 128 bytes of UTF-8.</param>
+/// <param name="Digest">SHA-256 over the lists of tools, prompts, resources and templates: whoever caches those lists asks again when it changes.</param>
+/// <param name="Tools">Names, in order; at most <see cref="MaxTools"/>, the rest is found by asking the agent.</param>
+internal sealed record AgentCard(string Id, string Title, ImmutableArray<byte> Digest, ImmutableArray<string> Tools)
+{
+    public const int MaxTools = 256;
+}
+
+/// <summary>An agent that runs on this node: from a plugin assembly, an external MCP server, or the node itself.</summary>
+internal interface IHostedAgent : IAsyncDisposable
+{
+    string Id { get; }
+
+    /// <summary>Where it comes from, for people: <c>plugins/agents/first</c>, <c>npx -y …</c>, <c>built in</c>.</summary>
+    string Origin { get; }
+
+    AgentPolicy Policy { get; }
+
+    /// <summary>Null while it is not running.</summary>
+    AgentCard? Card { get; }
+
+    /// <summary>Null while it is well; else what is wrong and what helps, in one line.</summary>
+    string? Problem { get; }
+
+    /// <summary>Raised after <see cref="Card"/> or <see cref="Problem"/> changed.</summary>
+    event Action? Changed;
+
+    /// <summary>Serves one conversation; returns when the caller closes it, the agent ends it, or the token is cancelled.</summary>
+    /// <remarks>The channel's owner closes it afterwards. An exception closes it with the exception's message; a <see cref="MeshException"/> with its code.</remarks>
+    Task ServeAsync(MeshChannel channel, Caller caller, CancellationToken cancellationToken);
+}
+
+/// <summary>The agents that this node hosts, added and removed while it runs. Thread-safe.</summary>
+internal interface IAgentHost
+{
+    IReadOnlyList<IHostedAgent> Agents { get; }
+
+    /// <summary>Adds an agent; false where another has the name already.</summary>
+    bool TryAdd(IHostedAgent agent);
+
+    /// <summary>Takes an agent out: no new conversations, the running ones are cancelled and awaited, then it is disposed.</summary>
+    ValueTask RemoveAsync(IHostedAgent agent);
+
+    /// <summary>Raised after agents or their cards changed.</summary>
+    event Action? Changed;
+}
+
+/// <summary>Takes a conversation that a caller, here or far, opens with an agent of this node.</summary>
+internal interface IChannelAcceptor
+{
+    /// <summary>
+    /// Serves the channel until it ends; called once for each opened channel, and returns its task at once.
+    /// An unknown agent or a refused caller closes the channel with the matching <see cref="MeshError"/> and a text.
+    /// </summary>
+    Task AcceptAsync(string agent, MeshChannel channel, Caller caller);
+}
+
+/// <summary>Opens conversations with agents anywhere in the network.</summary>
+internal interface IAgentDialer
+{
+    /// <summary>Opens a channel. The agent's refusal may come only with the first receive: opening costs no round trip.</summary>
+    /// <param name="callerAgent">The agent part of the caller's address; the node part is this node.</param>
+    /// <exception cref="MeshException">No way to the node.</exception>
+    ValueTask<MeshChannel> DialAsync(AgentAddress target, string callerAgent, CancellationToken cancellationToken);
+}
+
+/// <summary>An agent that this node knows of.</summary>
+/// <param name="IsLocal">Hosted here.</param>
+/// <param name="Online">True where its node can be reached now and the agent runs.</param>
+/// <param name="IsShared">False for agents of this node that others may not call; those are in no record.</param>
+internal sealed record AgentEntry(AgentAddress Address, AgentCard Card, bool IsLocal, bool Online, bool IsShared);
+
+/// <summary>All agents that this node knows of, its own first, then by address. Thread-safe.</summary>
+internal interface IAgentDirectory
+{
+    ImmutableArray<AgentEntry> Snapshot { get; }
+
+    /// <summary>Raised after <see cref="Snapshot"/> changed; handlers return at once.</summary>
+    event Action? Changed;
+
+    /// <summary>
+    /// Understands what people write: <c>node_id:agent_id</c>, a unique prefix (6 or more) in place of the NodeId,
+    /// a bare agent id (the local one, else the only one).
+    /// </summary>
+    /// <exception cref="MeshException"><see cref="MeshError.BadAddress"/> or <see cref="MeshError.UnknownAgent"/>, with the candidates.</exception>
+    AgentAddress Resolve(string text);
+}

@@ -1,0 +1,83 @@
+using Dawn.Identity;
+
+namespace Dawn.Links;
+
+/// <summary>What a link's records carry (docs/protocol.md, "Frames").</summary>
+internal enum LinkFrame : byte
+{
+    Padding = 0,
+    Envelope = 1,
+    Ping = 2,
+    Pong = 3,
+    Close = 4,
+    /// <summary>A message of an in-band handshake for new keys.</summary>
+    Rekey = 5,
+    /// <summary>The next record of this direction uses the next epoch's key.</summary>
+    Switch = 6,
+    /// <summary>A signed node record.</summary>
+    Record = 7,
+    /// <summary>A newcomer asks for membership, by ticket.</summary>
+    Redeem = 8,
+    /// <summary>The issuer's answer.</summary>
+    Redeemed = 9,
+}
+
+/// <summary>Why a link ended; the numbers are the wire's.</summary>
+internal enum LinkEnd : byte
+{
+    Done = 0,
+    Stopping = 1,
+    /// <summary>Another link to the same node is kept instead.</summary>
+    Duplicate = 2,
+    Protocol = 3,
+    CertificateExpired = 4,
+    Limit = 5,
+    /// <summary>Nothing was heard for too long.</summary>
+    Silent = 6,
+    /// <summary>The transport ended without a close frame.</summary>
+    Broken = 7,
+}
+
+/// <summary>An authenticated connection to a neighbour. Thread-safe.</summary>
+internal interface ILink
+{
+    NodeId Remote { get; }
+
+    /// <summary>Null only on a link of a newcomer who redeems a ticket: it carries <see cref="LinkFrame.Redeem"/> and its answer, nothing else.</summary>
+    Certificate? Certificate { get; }
+
+    /// <summary>True where this node dialled.</summary>
+    bool IsInitiator { get; }
+
+    /// <summary>False where both ends have turned encryption off.</summary>
+    bool IsSealed { get; }
+
+    /// <summary>Where this node dialled; for an accepted link the scheme and the peer's endpoint.</summary>
+    Uri Address { get; }
+
+    /// <summary>The last measured round trip; null before the first.</summary>
+    TimeSpan? RoundTrip { get; }
+
+    /// <summary>Ends once the link is down, with the reason.</summary>
+    Task<LinkEnd> Ended { get; }
+
+    /// <summary>Queues a frame whose body is <paramref name="head"/> ‖ <paramref name="body"/> (both are copied). False where the queue is full or the link is down.</summary>
+    bool TrySend(LinkFrame type, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body);
+
+    /// <summary>Waits until the queue has room again; returns at once for a link that is down.</summary>
+    ValueTask WaitForRoomAsync(CancellationToken cancellationToken);
+
+    /// <summary>Sends what is queued and a close frame, then ends; bounded to 2 s.</summary>
+    ValueTask CloseAsync(LinkEnd reason, string? text = null);
+}
+
+/// <summary>What happens on links. Called in order for each link, on its reading loop: handlers return soon and keep nothing of the span.</summary>
+internal interface ILinkHandler
+{
+    void OnUp(ILink link);
+
+    /// <summary>Frames other than keep-alive, close and rekeying, which the link handles itself.</summary>
+    void OnFrame(ILink link, LinkFrame type, ReadOnlySpan<byte> body);
+
+    void OnDown(ILink link, LinkEnd reason);
+}

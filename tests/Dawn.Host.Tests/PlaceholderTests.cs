@@ -1,0 +1,2 @@
+namespace Dawn.Tests;
+public class PlaceholderTests { [Xunit.Fact] public void X() { } }
