@@ -1,0 +1,135 @@
+using System.Collections.Immutable;
+using Dawn.Identity;
+using Dawn.Membership;
+using Dawn.Routing;
+using Dawn.Sessions;
+
+namespace Dawn.Agents;
+
+/// <summary>Joins what runs here with what other nodes' records say.</summary>
+internal sealed class AgentDirectory : IAgentDirectory
+{
+    private readonly INodeIdentity _self;
+    private readonly IAgentHost _host;
+    private readonly RecordTable _records;
+    private readonly IEnvelopePort _paths;
+    private readonly Lock _lock = new();
+    private ImmutableArray<AgentEntry> _snapshot = [];
+
+    public AgentDirectory(INodeIdentity self, IAgentHost host, RecordTable records, IEnvelopePort paths)
+    {
+        (_self, _host, _records, _paths) = (self, host, records, paths);
+        host.Changed += Refresh;
+        records.Changed += _ => Refresh();
+        paths.PathChanged += _ => Refresh();
+        Refresh();
+    }
+
+    public event Action? Changed;
+
+    public ImmutableArray<AgentEntry> Snapshot
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _snapshot;
+            }
+        }
+    }
+
+    public AgentAddress Resolve(string text)
+    {
+        var colon = text.IndexOf(':');
+        var agent = colon < 0 ? text : text[(colon + 1)..];
+        if (!AgentId.IsValid(agent))
+        {
+            throw new MeshException(MeshError.BadAddress, $"'{text}' is no address. Write agent_id, or node_id:agent_id with at least {NodeId.MinPrefixLength} characters of the NodeId.");
+        }
+
+        return colon < 0 ? ResolveAgent(agent) : new(ResolveNode(text[..colon]), agent);
+    }
+
+    /// <summary>Understands a NodeId or a unique prefix of one that this node knows.</summary>
+    /// <exception cref="MeshException"><see cref="MeshError.BadAddress"/>, with the candidates.</exception>
+    public NodeId ResolveNode(string text)
+    {
+        if (NodeId.TryParse(text, out var exact))
+        {
+            return exact;
+        }
+
+        if (text.Length is < NodeId.MinPrefixLength or > NodeId.TextLength)
+        {
+            throw new MeshException(MeshError.BadAddress, $"'{text}' is no NodeId: it takes the {NodeId.TextLength} characters, or at least the first {NodeId.MinPrefixLength}.");
+        }
+
+        List<NodeId> found = [.. _records.Snapshot().Select(r => r.Node).Append(_self.Id).Distinct().Where(n => n.ToString().StartsWith(text, StringComparison.OrdinalIgnoreCase))];
+        return found switch
+        {
+            [var only] => only,
+            [] => throw new MeshException(MeshError.BadAddress, $"No known node's id begins with '{text}'. 'dawn peers' lists them."),
+            _ => throw new MeshException(MeshError.BadAddress, $"'{text}' fits {found.Count} nodes: {string.Join(", ", found.Take(5).Select(n => n.ToString()[..(text.Length + 6)]))}. Write more of the NodeId."),
+        };
+    }
+
+    private AgentAddress ResolveAgent(string agent)
+    {
+        var here = new AgentAddress(_self.Id, agent);
+        if (agent == AgentId.Node || _host.Agents.Any(a => a.Id == agent))
+        {
+            return here;
+        }
+
+        List<AgentEntry> all = [.. Snapshot.Where(e => e.Address.Agent == agent)];
+        List<AgentEntry> found = [.. all.Where(e => e.Online)];
+        if (found.Count == 0)
+        {
+            found = all;
+        }
+
+        return found switch
+        {
+            [var only] => only.Address,
+            [] => throw new MeshException(MeshError.UnknownAgent, $"No agent '{agent}' is known. Known: {Known()}. 'dawn agents' shows them."),
+            _ => throw new MeshException(MeshError.BadAddress, $"{found.Count} nodes have an agent '{agent}': {string.Join(", ", found.Take(5).Select(e => e.Address.ToString()))}. Write which."),
+        };
+    }
+
+    private string Known()
+    {
+        List<string> names = [.. Snapshot.Where(e => e.Address.Agent != AgentId.Node).Select(e => e.Address.Agent).Distinct().Order(StringComparer.Ordinal)];
+        return names.Count == 0 ? "none" : string.Join(", ", names.Take(10)) + (names.Count > 10 ? $" and {names.Count - 10} more" : "");
+    }
+
+    private void Refresh()
+    {
+        var entries = ImmutableArray.CreateBuilder<AgentEntry>();
+        foreach (var agent in _host.Agents.OrderBy(a => a.Id, StringComparer.Ordinal))
+        {
+            var card = agent.Card ?? new AgentCard(agent.Id, agent.Id, [], []);
+            entries.Add(new(new(_self.Id, agent.Id), card, IsLocal: true, Online: agent.Card is not null, SelfRecord.IsShared(agent)));
+        }
+
+        foreach (var record in _records.Snapshot().Where(r => r.Node != _self.Id).OrderBy(r => r.Node))
+        {
+            var online = _paths.CanReach(record.Node);
+            foreach (var card in record.Agents)
+            {
+                entries.Add(new(new(record.Node, card.Id), card, IsLocal: false, online, IsShared: true));
+            }
+        }
+
+        lock (_lock)
+        {
+            if (_snapshot.SequenceEqual(entries))
+            {
+                return;
+            }
+
+            _snapshot = entries.ToImmutable();
+        }
+
+        Changed?.Invoke();
+    }
+}

@@ -1,0 +1,117 @@
+using System.Collections.Immutable;
+using Dawn.Identity;
+
+namespace Dawn.Configuration;
+
+/// <summary>Where a node's configuration comes from, and the strict reading of its own part.</summary>
+internal static class DawnConfiguration
+{
+    public const string Section = "Dawn";
+
+    private const string FileName = "appsettings.json";
+    private static readonly Uri DefaultListen = new("ws://0.0.0.0:7610");
+    private static readonly Uri DefaultGateway = new("http://127.0.0.1:7600");
+
+    /// <summary>The program's <c>appsettings.json</c>, the data directory's, the environment, the command line; the later wins.</summary>
+    /// <param name="dataDirectory">From <c>--data</c>; null leaves it to <c>Dawn:DataDirectory</c>.</param>
+    /// <param name="arguments">Tokens such as <c>--Dawn:Mode=hybrid</c>.</param>
+    /// <exception cref="StartException">A file is not JSON, or a token is no setting.</exception>
+    public static IConfigurationRoot Build(string? dataDirectory, IReadOnlyList<string> arguments)
+    {
+        try
+        {
+            foreach (var stray in arguments.Where(a => a.StartsWith('-') && !a.StartsWith("--Dawn:", StringComparison.OrdinalIgnoreCase) && !a.StartsWith("--Logging:", StringComparison.OrdinalIgnoreCase)))
+            {
+                throw new StartException($"'{stray}' is no option of a node. Settings are written --Dawn:Key=value; see 'dawn run --help'.");
+            }
+
+            string[] line = [.. arguments];
+            var directory = dataDirectory ?? Sources(null, line)[$"{Section}:DataDirectory"];
+            return Sources(string.IsNullOrEmpty(directory) ? DataDirectory.DefaultPath : directory, line);
+        }
+        catch (Exception e) when (e is InvalidDataException or FormatException)
+        {
+            throw new StartException($"The configuration can't be read: {e.Message} {e.InnerException?.Message}".TrimEnd(), e);
+        }
+    }
+
+    /// <summary>Reads the section <c>Dawn</c> but for <c>Plugins</c> and <c>McpServers</c>, whose owners check them.</summary>
+    /// <param name="modes">The routing modes that are installed.</param>
+    public static DawnSettings Read(IConfiguration configuration, IReadOnlyCollection<string> modes, List<string> problems)
+    {
+        var dawn = new SettingsReader(configuration.GetSection(Section), problems);
+        var network = dawn.Section("Network");
+        var security = dawn.Section("Security");
+        var gateway = dawn.Section("Gateway");
+        var relay = dawn.Section("Relay");
+        dawn.Leave("Plugins");
+        dawn.Leave("McpServers");
+        // JSON's null is an empty value here: an explicit null leaves the gateway out, an absent key means the default.
+        var gatewayText = configuration.GetSection($"{Section}:Gateway:Url");
+        var settings = new DawnSettings
+        {
+            DataDirectory = dawn.Text("DataDirectory") ?? DataDirectory.DefaultPath,
+            Mode = dawn.Value("Mode", "decentralized", (string text, out string mode) => modes.Contains(mode = text, StringComparer.Ordinal), string.Join(", ", modes)),
+            Hubs = dawn.List<PeerAddress>("Hubs", PeerAddress.TryParse!, Example) ?? [],
+            Listen = dawn.List<Uri>("Listen", TryParseListen, "an address such as ws://0.0.0.0:7610, or nothing for no listener") ?? [DefaultListen],
+            Advertise = dawn.List<Uri>("Advertise", TryParseAddress, "an address that others can dial, such as wss://example.org:443") ?? [],
+            Bootstrap = dawn.List<PeerAddress>("Bootstrap", PeerAddress.TryParse!, Example) ?? [],
+            Owners = dawn.List<NodeId>("Owners", NodeId.TryParse, $"NodeIds of {NodeId.TextLength} characters") ?? [],
+            NetworkName = network.Value("Name", "home", (string text, out string name) => (name = text).Length <= 64 && !text.Any(char.IsControl), "up to 64 characters"),
+            NetworkSecret = network.Text("Secret"),
+            Encryption = security.Choice("Encryption", EncryptionMode.Required),
+            CheckpointEvery = security.Number("CheckpointEvery", 64, 1, 64),
+            RekeyAfter = security.Duration("RekeyAfter", TimeSpan.FromMinutes(10), TimeSpan.FromSeconds(10), TimeSpan.FromHours(24)),
+            KeepEvidence = security.Flag("KeepEvidence", false),
+            GatewayUrl = gatewayText.Value is null && !IsExplicitNull(configuration, gatewayText.Path) ? DefaultGateway
+                : gateway.Value<Uri?>("Url", null, TryParseHttp!, "http://127.0.0.1:7600, an https address, or null for no gateway"),
+            GatewayToken = gateway.Text("Token"),
+            GatewayCertificate = gateway.Text("Certificate"),
+            GatewayCertificatePassword = gateway.Text("CertificatePassword"),
+            GatewayTestHooks = gateway.Flag("TestHooks", false),
+            PluginDirectory = Path.GetFullPath(dawn.Text("PluginDirectory") ?? "plugins", AppContext.BaseDirectory),
+            RelayEnabled = relay.Flag("Enabled", true),
+            RelayBytesPerSecond = relay.Size("BytesPerSecond"),
+            RelayMemory = relay.Size("Memory") ?? 64 * 1024 * 1024,
+        };
+        gateway.Leave("Url");
+        foreach (var section in new[] { dawn, network, security, gateway, relay })
+        {
+            section.RefuseOthers();
+        }
+
+        return settings;
+    }
+
+    private const string Example = "an address such as ws://host:7610#<NodeId>";
+
+    private static IConfigurationRoot Sources(string? directory, string[] arguments)
+    {
+        var builder = new ConfigurationBuilder().AddJsonFile(Path.Combine(AppContext.BaseDirectory, FileName), optional: true, reloadOnChange: false);
+        if (directory is not null)
+        {
+            builder.AddJsonFile(Path.Combine(Path.GetFullPath(directory), FileName), optional: true, reloadOnChange: Directory.Exists(directory));
+        }
+
+        builder.AddEnvironmentVariables().AddCommandLine(arguments);
+        if (directory is not null)
+        {
+            builder.AddInMemoryCollection([new($"{Section}:DataDirectory", Path.GetFullPath(directory))]);
+        }
+
+        return builder.Build();
+    }
+
+    // A JSON null is a key without a value or children, which the configuration API shows only among its parent's children.
+    private static bool IsExplicitNull(IConfiguration configuration, string path) =>
+        configuration.GetSection(ConfigurationPath.GetParentPath(path)!).GetChildren().Any(c => c.Path.Equals(path, StringComparison.OrdinalIgnoreCase));
+
+    private static bool TryParseAddress(string text, out Uri uri) => Uri.TryCreate(text, UriKind.Absolute, out uri!) && NodeRecord.IsAddress(uri);
+
+    // Port 0 lets the transport choose.
+    private static bool TryParseListen(string text, out Uri uri) =>
+        Uri.TryCreate(text, UriKind.Absolute, out uri!) && uri is { AbsolutePath: "/" or "", Query: "", Fragment: "", UserInfo: "", Host.Length: > 0, Port: >= 0 };
+
+    private static bool TryParseHttp(string text, out Uri uri) =>
+        Uri.TryCreate(text, UriKind.Absolute, out uri!) && uri is { Scheme: "http" or "https", AbsolutePath: "/", Query: "", Fragment: "", UserInfo: "" };
+}

@@ -1,0 +1,179 @@
+using System.Collections.Immutable;
+using Dawn.Agents;
+
+namespace Dawn.Identity;
+
+/// <summary>A node's signed statement of its addresses, certificate and agents. Layout and rules: docs/protocol.md, "Node record".</summary>
+internal sealed record NodeRecord(
+    NodeId Node,
+    ulong Sequence,
+    DateTimeOffset Issued,
+    DateTimeOffset NotAfter,
+    EncryptionMode Encryption,
+    Certificate Certificate,
+    ImmutableArray<Uri> Addresses,
+    ImmutableArray<AgentCard> Agents)
+{
+    public const int MaxSize = 32 * 1024;
+    public const int MaxAddresses = 8;
+    public const int MaxAgents = 128;
+    public const int MaxTitle = 128;
+    public const int MaxToolName = 128;
+
+    public static readonly TimeSpan MaxLifetime = TimeSpan.FromHours(24);
+
+    private const byte Version = 1;
+    private const int MaxAddress = 255;
+    private static readonly TimeSpan MaxAhead = TimeSpan.FromMinutes(10);
+
+    /// <summary>The bytes that were signed, and their signature.</summary>
+    public required ReadOnlyMemory<byte> Encoded { get; init; }
+
+    /// <summary>Signs a record of this node; agents that no longer fit into <see cref="MaxSize"/> are left out.</summary>
+    /// <param name="omitted">How many agents were left out.</param>
+    public static NodeRecord Sign(INodeIdentity self, ulong sequence, DateTimeOffset now, EncryptionMode encryption, ImmutableArray<Uri> addresses, ImmutableArray<AgentCard> agents, out int omitted)
+    {
+        var certificate = self.Certificate;
+        var notAfter = DateTimeOffset.FromUnixTimeMilliseconds(Math.Min((now + MaxLifetime).ToUnixTimeMilliseconds(), certificate.NotAfter.ToUnixTimeMilliseconds()));
+        var kept = agents.Take(MaxAgents).ToImmutableArray();
+        while (true)
+        {
+            var body = Body(self.Id, sequence, now, notAfter, encryption, certificate, addresses, kept);
+            if (body.Written.Length + Signatures.Size <= MaxSize)
+            {
+                omitted = agents.Length - kept.Length;
+                var signature = self.Sign(SigningLabel.Record, body.Written);
+                return new(self.Id, sequence, now, notAfter, encryption, certificate, addresses, kept) { Encoded = body.Bytes(signature).ToArray() };
+            }
+
+            kept = kept.RemoveAt(kept.Length - 1);
+        }
+    }
+
+    /// <summary>Reads a record of anyone: first its signature, then its certificate, then the rest.</summary>
+    /// <returns>Null where it counts; else why not, in words for a log.</returns>
+    public static string? TryRead(ReadOnlySpan<byte> encoded, NodeId network, DateTimeOffset now, out NodeRecord? record)
+    {
+        record = null;
+        if (encoded.Length is < 1 + NodeId.Size + Signatures.Size or > MaxSize)
+        {
+            return $"a record of {encoded.Length} bytes";
+        }
+
+        if (encoded[0] != Version)
+        {
+            return $"a record of version {encoded[0]}";
+        }
+
+        var node = new NodeId(encoded.Slice(1, NodeId.Size));
+        if (!Signatures.Verify(node, SigningLabel.Record, encoded[..^Signatures.Size], encoded[^Signatures.Size..]))
+        {
+            return "a record whose signature is wrong";
+        }
+
+        var reader = new WireReader(encoded[(1 + NodeId.Size)..^Signatures.Size]);
+        var sequence = reader.UInt64();
+        var (issued, notAfter) = (Time(reader.UInt64()), Time(reader.UInt64()));
+        var encryption = (EncryptionMode)reader.UInt8();
+        var problem = Certificate.TryRead(reader.Block16(Certificate.Size), network, node, now, out var certificate);
+        if (reader.Failed || problem is not null)
+        {
+            return $"a record of {node.ToShortString()}: {problem ?? "it is cut short"}";
+        }
+
+        if (issued is not { } from || notAfter is not { } until || until - from > MaxLifetime || until <= now || !Enum.IsDefined(encryption))
+        {
+            return $"a record of {node.ToShortString()} that expired or has impossible times";
+        }
+
+        if (sequence > (ulong)(now + MaxAhead).ToUnixTimeMilliseconds())
+        {
+            return $"a record of {node.ToShortString()} more than {MaxAhead.TotalMinutes:0} minutes ahead of this clock; set the clocks";
+        }
+
+        var addresses = ReadAddresses(ref reader);
+        var agents = ReadAgents(ref reader);
+        if (!reader.Complete)
+        {
+            return $"a record of {node.ToShortString()} with a malformed list of addresses or agents";
+        }
+
+        record = new(node, sequence, from, until, encryption, certificate!, addresses, agents) { Encoded = encoded.ToArray() };
+        return null;
+    }
+
+    /// <summary>True for <c>scheme://host:port</c> and nothing more.</summary>
+    public static bool IsAddress(Uri uri) =>
+        uri is { IsAbsoluteUri: true, AbsolutePath: "/" or "", Query: "", Fragment: "", UserInfo: "", Host.Length: > 0, Port: > 0 };
+
+    private static WireWriter Body(NodeId node, ulong sequence, DateTimeOffset issued, DateTimeOffset notAfter, EncryptionMode encryption, Certificate certificate, ImmutableArray<Uri> addresses, ImmutableArray<AgentCard> agents)
+    {
+        var body = new WireWriter().UInt8(Version).NodeId(node).UInt64(sequence)
+            .UInt64((ulong)issued.ToUnixTimeMilliseconds()).UInt64((ulong)notAfter.ToUnixTimeMilliseconds())
+            .UInt8((byte)encryption).Block16(certificate.Encoded.Span).UInt8(addresses.Length);
+        foreach (var address in addresses)
+        {
+            body.Text8(address.GetLeftPart(UriPartial.Authority));
+        }
+
+        body.UInt8(agents.Length);
+        foreach (var agent in agents)
+        {
+            body.Text8(agent.Id).Text8(agent.Title).Bytes(agent.Digest.AsSpan()).UInt16(agent.Tools.Length);
+            foreach (var tool in agent.Tools)
+            {
+                body.Text8(tool);
+            }
+        }
+
+        return body;
+    }
+
+    private static ImmutableArray<Uri> ReadAddresses(ref WireReader reader)
+    {
+        var addresses = ImmutableArray.CreateBuilder<Uri>();
+        int count = reader.UInt8();
+        for (var i = 0; i < count && !reader.Failed; i++)
+        {
+            if (count <= MaxAddresses && reader.Text8() is { Length: <= MaxAddress } text && Uri.TryCreate(text, UriKind.Absolute, out var uri) && IsAddress(uri))
+            {
+                addresses.Add(uri);
+            }
+            else
+            {
+                reader.Fail();
+            }
+        }
+
+        return addresses.ToImmutable();
+    }
+
+    private static ImmutableArray<AgentCard> ReadAgents(ref WireReader reader)
+    {
+        var agents = ImmutableArray.CreateBuilder<AgentCard>();
+        int count = reader.UInt8();
+        for (var i = 0; i < count && !reader.Failed; i++)
+        {
+            var (id, title, digest) = (reader.Text8(), reader.Text8(), reader.Bytes(32).ToImmutableArray());
+            int toolCount = reader.UInt16();
+            if (count > MaxAgents || toolCount > AgentCard.MaxTools || !AgentId.IsValid(id) || title.Length > MaxTitle)
+            {
+                reader.Fail();
+                break;
+            }
+
+            var tools = ImmutableArray.CreateBuilder<string>(toolCount);
+            for (var t = 0; t < toolCount && !reader.Failed; t++)
+            {
+                tools.Add(reader.Text8());
+            }
+
+            agents.Add(new(id, title, digest, tools.ToImmutable()));
+        }
+
+        return agents.ToImmutable();
+    }
+
+    private static DateTimeOffset? Time(ulong unixMilliseconds) =>
+        unixMilliseconds <= (ulong)DateTimeOffset.MaxValue.ToUnixTimeMilliseconds() ? DateTimeOffset.FromUnixTimeMilliseconds((long)unixMilliseconds) : null;
+}

@@ -1,0 +1,127 @@
+using System.Collections.Concurrent;
+using Dawn.Identity;
+using Dawn.Links;
+
+namespace Dawn.Membership;
+
+/// <summary>
+/// Keeps neighbours' tables alike: each link gets every record once it comes up, and afterwards what is news, from whoever it came.
+/// What waits for a link is a set of nodes, so a burst of changes sends each node's newest record only.
+/// </summary>
+internal sealed partial class RecordExchange(RecordTable table, INodeIdentity self, ILogger<RecordExchange> logger)
+{
+    // Enough for every network that one link can usefully hear of at once; more follow as they change.
+    private const int MaxFirstRecords = 1_000;
+
+    private readonly ConcurrentDictionary<ILink, Feed> _feeds = new();
+
+    public void Add(ILink link)
+    {
+        var feed = new Feed(link, table);
+        _feeds[link] = feed;
+        feed.Enqueue([self.Id, .. table.Snapshot().Select(r => r.Node).Where(n => n != self.Id && n != link.Remote).Take(MaxFirstRecords)]);
+    }
+
+    public void Remove(ILink link)
+    {
+        if (_feeds.TryRemove(link, out var feed))
+        {
+            feed.Stop();
+        }
+    }
+
+    /// <summary>Passes a node's new record on to all neighbours but the one it came from.</summary>
+    public void Spread(NodeId node, ILink? from = null)
+    {
+        foreach (var (link, feed) in _feeds)
+        {
+            if (link != from && link.Remote != node)
+            {
+                feed.Enqueue([node]);
+            }
+        }
+    }
+
+    /// <summary>Takes a record that a neighbour sent.</summary>
+    public void OnRecord(ILink from, ReadOnlySpan<byte> encoded)
+    {
+        switch (table.Offer(encoded, out var node, out var problem))
+        {
+            case RecordVerdict.News:
+                Spread(node, from);
+                break;
+            case RecordVerdict.Refused:
+                LogRefused(from.Remote.ToShortString(), problem);
+                break;
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Peer} sent {Problem}; it is not believed")]
+    private partial void LogRefused(string peer, string? problem);
+
+    private sealed class Feed(ILink link, RecordTable table)
+    {
+        private readonly Lock _lock = new();
+        private readonly HashSet<NodeId> _pending = [];
+        private readonly CancellationTokenSource _stop = new();
+        private bool _running;
+
+        public void Enqueue(IEnumerable<NodeId> nodes)
+        {
+            lock (_lock)
+            {
+                _pending.UnionWith(nodes);
+                if (_running)
+                {
+                    return;
+                }
+
+                _running = true;
+            }
+
+            _ = RunAsync();
+        }
+
+        public void Stop() => _stop.Cancel();
+
+        private async Task RunAsync()
+        {
+            try
+            {
+                while (TryTake(out var node))
+                {
+                    while (table.Find(node) is { } record && !link.TrySend(LinkFrame.Record, record.Encoded.Span, []))
+                    {
+                        if (link.Ended.IsCompleted)
+                        {
+                            return;
+                        }
+
+                        await link.WaitForRoomAsync(_stop.Token);
+                    }
+                }
+            }
+            catch (OperationCanceledException)
+            {
+                // The link is down; its successor begins anew.
+            }
+        }
+
+        private bool TryTake(out NodeId node)
+        {
+            lock (_lock)
+            {
+                foreach (var next in _pending)
+                {
+                    node = next;
+                    _pending.Remove(next);
+                    return true;
+                }
+
+                node = default;
+                _running = false;
+                return false;
+            }
+        }
+    }
+}

@@ -1,2 +1,0 @@
-namespace Dawn.Tests;
-public class PlaceholderTests { [Xunit.Fact] public void X() { } }
