@@ -1,0 +1,61 @@
+using System.Security.Cryptography;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using ModelContextProtocol.Protocol;
+using ModelContextProtocol.Server;
+
+namespace Dawn.Agents.Conformance;
+
+/// <summary>What the attributes on tools, prompts and resources can't say; the host finds this class by its name.</summary>
+public static class McpServerSetup
+{
+    // The lists change by test_trigger_… alone, and whoever listens hears of it.
+    private static readonly TimeSpan ListLifetime = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan ContentLifetime = TimeSpan.FromSeconds(10);
+
+    public static void ConfigureServices(IServiceCollection services)
+    {
+        services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton<Catalog>();
+        services.TryAddSingleton(provider =>
+        {
+            // The algorithm makes its own random key.
+            using var hmac = new HMACSHA256();
+            return new RequestState(hmac.Key, provider.GetRequiredService<TimeProvider>());
+        });
+    }
+
+    public static void Configure(McpServerOptions options, IServiceProvider services)
+    {
+        services.GetRequiredService<Catalog>().Adopt(options);
+        if (options.ToolCollection!.TryGetPrimitive(SchemaTools.JsonSchema202012, out var tool))
+        {
+            tool.ProtocolTool.InputSchema = SchemaTools.Schema202012;
+        }
+
+        options.Handlers.CompleteHandler = (request, _) => ValueTask.FromResult(Completions.For(request.Params));
+
+        // One set for each conversation: Configure runs once for each.
+        var subscriptions = new Subscriptions();
+        options.Handlers.SubscribeToResourcesHandler = (request, _) => ValueTask.FromResult(subscriptions.Add(request.Params.Uri));
+        options.Handlers.UnsubscribeFromResourcesHandler = (request, _) => ValueTask.FromResult(subscriptions.Remove(request.Params.Uri));
+        AddCacheHints(options.Filters.Request);
+    }
+
+    /// <summary>Required from 2026-07-28 on (SEP-2549); older clients ignore them.</summary>
+    private static void AddCacheHints(McpRequestFilters filters)
+    {
+        filters.ListToolsFilters.Add(next => async (request, ct) => Hint(await next(request, ct), ListLifetime));
+        filters.ListPromptsFilters.Add(next => async (request, ct) => Hint(await next(request, ct), ListLifetime));
+        filters.ListResourcesFilters.Add(next => async (request, ct) => Hint(await next(request, ct), ListLifetime));
+        filters.ListResourceTemplatesFilters.Add(next => async (request, ct) => Hint(await next(request, ct), ListLifetime));
+        filters.ReadResourceFilters.Add(next => async (request, ct) => Hint(await next(request, ct), ContentLifetime));
+    }
+
+    private static T Hint<T>(T result, TimeSpan lifetime)
+        where T : ICacheableResult
+    {
+        (result.TimeToLive, result.CacheScope) = (lifetime, CacheScope.Public);
+        return result;
+    }
+}
