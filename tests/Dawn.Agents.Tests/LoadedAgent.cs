@@ -28,6 +28,8 @@ internal sealed class LoadedAgent : IAsyncDisposable
 
     public static LoadedAgent First(Action<IServiceCollection>? configure = null) => new(typeof(Agents.First.PingTools).Assembly, configure);
 
+    public static LoadedAgent Sample() => new(typeof(Units.UnitTools).Assembly);
+
     public static LoadedAgent Conformance(TimeProvider? time = null) =>
         new(typeof(Agents.Conformance.ContentTools).Assembly, services => services.AddSingleton(time ?? TimeProvider.System));
 

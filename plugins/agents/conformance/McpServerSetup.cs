@@ -17,6 +17,7 @@ public static class McpServerSetup
     public static void ConfigureServices(IServiceCollection services)
     {
         services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton<Changes>();
         services.TryAddSingleton<Catalog>();
         services.TryAddSingleton(provider =>
         {
@@ -40,9 +41,11 @@ public static class McpServerSetup
         (options.Capabilities.Resources ??= new()).Subscribe = true;
 
         // One set for each conversation: Configure runs once for each.
-        var subscriptions = new Subscriptions();
-        options.Handlers.SubscribeToResourcesHandler = (request, _) => ValueTask.FromResult(subscriptions.Add(request.Params.Uri));
+        var changes = services.GetRequiredService<Changes>();
+        var subscriptions = new Subscriptions(changes, services.GetRequiredService<TimeProvider>());
+        options.Handlers.SubscribeToResourcesHandler = (request, _) => ValueTask.FromResult(subscriptions.Add(request.Server, request.Params.Uri));
         options.Handlers.UnsubscribeFromResourcesHandler = (request, _) => ValueTask.FromResult(subscriptions.Remove(request.Params.Uri));
+        options.Handlers.SubscriptionsListenHandler = (request, ct) => ListenStream.ServeAsync(request, changes, ct);
         AddFilters(options.Filters.Request);
     }
 

@@ -76,4 +76,72 @@ public sealed class ChangeTests
         await conversation.Client.SendRequestAsync(new JsonRpcRequest { Method = RequestMethods.ResourcesUnsubscribe, Params = new JsonObject { ["uri"] = "test://0" } }, ct);
         await conversation.Client.SendRequestAsync(new JsonRpcRequest { Method = RequestMethods.ResourcesSubscribe, Params = new JsonObject { ["uri"] = "test://watched-resource" } }, ct);
     }
+
+    [Fact(Timeout = 10_000)]
+    public async Task Those_who_watch_a_resource_hear_of_it_in_both_eras_and_no_one_else()
+    {
+        await using var agent = LoadedAgent.Conformance();
+        await using var older = await agent.OpenAsync(Protocols.Client(Protocols.Initialize));
+        await using var newer = await agent.OpenAsync(Protocols.Client(Protocols.PerRequest));
+        await using var idle = await agent.OpenAsync(Protocols.Client(Protocols.Initialize));
+        await using var calling = await agent.OpenAsync();
+        var ct = TestContext.Current.CancellationToken;
+        var heard = Channel.CreateUnbounded<string>();
+        Hear(older, "older");
+        Hear(newer, "newer");
+        Hear(idle, "idle");
+        var acknowledged = new TaskCompletionSource<JsonNode?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var handler = newer.Client.RegisterNotificationHandler(NotificationMethods.SubscriptionsAcknowledgedNotification, (message, _) =>
+        {
+            acknowledged.TrySetResult(message.Params);
+            return ValueTask.CompletedTask;
+        });
+
+        await SubscribeAsync(RequestMethods.ResourcesSubscribe);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        var listening = newer.Client.SendRequestAsync(
+            new JsonRpcRequest
+            {
+                Method = RequestMethods.SubscriptionsListen,
+                Params = JsonNode.Parse("""{ "notifications": { "resourceSubscriptions": ["test://watched-resource", "test://static-text"], "resourcesListChanged": true } }"""),
+            },
+            stop.Token);
+        var acknowledgement = (await acknowledged.Task.WaitAsync(ct))!;
+        Assert.Equal("""{"resourceSubscriptions":["test://watched-resource"]}""", acknowledgement["notifications"]!.ToJsonString());
+        Assert.NotNull(acknowledgement["_meta"]?["io.modelcontextprotocol/subscriptionId"]);
+
+        await calling.CallAsync("test_trigger_resource_change");
+        Assert.Equal(["newer test://watched-resource", "older test://watched-resource"], new[] { await heard.Reader.ReadAsync(ct), await heard.Reader.ReadAsync(ct) }.Order());
+
+        await SubscribeAsync(RequestMethods.ResourcesUnsubscribe);
+        await calling.CallAsync("test_trigger_resource_change");
+        Assert.Equal("newer test://watched-resource", await heard.Reader.ReadAsync(ct));
+
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => listening);
+        Assert.False(heard.Reader.TryRead(out _));
+
+        void Hear(Conversation conversation, string name) => conversation.Client.RegisterNotificationHandler(
+            NotificationMethods.ResourceUpdatedNotification, (message, token) => heard.Writer.WriteAsync($"{name} {message.Params!["uri"]}", token));
+
+        Task SubscribeAsync(string method) =>
+            older.Client.SendRequestAsync(new JsonRpcRequest { Method = method, Params = new JsonObject { ["uri"] = "test://watched-resource" } }, ct);
+    }
+
+    [Fact(Timeout = 10_000)]
+    public async Task A_conversation_that_ended_while_it_watched_disturbs_no_other()
+    {
+        await using var agent = LoadedAgent.Conformance();
+        await using var calling = await agent.OpenAsync();
+        await using (var watching = await agent.OpenAsync(Protocols.Client(Protocols.Initialize)))
+        {
+            await watching.Client.SendRequestAsync(
+                new JsonRpcRequest { Method = RequestMethods.ResourcesSubscribe, Params = new JsonObject { ["uri"] = "test://watched-resource" } }, TestContext.Current.CancellationToken);
+        }
+
+        for (var i = 0; i < 3; i++)
+        {
+            Assert.Equal("Told those who watch.", (await calling.CallAsync("test_trigger_resource_change")).Text());
+        }
+    }
 }
