@@ -3,10 +3,10 @@ using ModelContextProtocol.Server;
 namespace Dawn.Agents.Conformance;
 
 /// <summary>
-/// The tools and prompts of all conversations in one place: a 2026-07-28 client listens in one conversation for what its call in another changes.
-/// Each server watches these collections itself, and stops when it ends.
+/// The tools and prompts of all conversations in one place, so that a call in one changes them for all. Each server watches these collections for clients
+/// up to 2025-11-25 itself, and stops when it ends; newer clients hear of changes where they listen.
 /// </summary>
-internal sealed class Catalog
+internal sealed class Catalog(Changes changes)
 {
     private readonly Lock _lock = new();
     private readonly McpServerPrimitiveCollection<McpServerTool> _tools = [];
@@ -32,10 +32,10 @@ internal sealed class Catalog
     }
 
     /// <returns>True where the tool is there now.</returns>
-    public bool ToggleTool() => Toggle(_tools, _extraTool);
+    public bool ToggleTool() => Toggle(_tools, _extraTool, Change.Tools);
 
     /// <returns>True where the prompt is there now.</returns>
-    public bool TogglePrompt() => Toggle(_prompts, _extraPrompt);
+    public bool TogglePrompt() => Toggle(_prompts, _extraPrompt, Change.Prompts);
 
     private static void Add<T>(McpServerPrimitiveCollection<T>? from, McpServerPrimitiveCollection<T> to)
         where T : IMcpServerPrimitive
@@ -46,12 +46,16 @@ internal sealed class Catalog
         }
     }
 
-    private bool Toggle<T>(McpServerPrimitiveCollection<T> collection, T extra)
+    private bool Toggle<T>(McpServerPrimitiveCollection<T> collection, T extra, Change change)
         where T : IMcpServerPrimitive
     {
+        bool added;
         lock (_lock)
         {
-            return !collection.Remove(extra) && collection.TryAdd(extra);
+            added = !collection.Remove(extra) && collection.TryAdd(extra);
         }
+
+        changes.Raise(change);
+        return added;
     }
 }

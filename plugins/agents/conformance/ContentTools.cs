@@ -1,5 +1,4 @@
 using System.ComponentModel;
-using ModelContextProtocol;
 using ModelContextProtocol.Protocol;
 using ModelContextProtocol.Server;
 
@@ -36,7 +35,11 @@ public static class ContentTools
 
     [McpServerTool(Name = "test_error_handling", ReadOnly = true)]
     [Description("Fails, always.")]
-    public static string Fail() => throw new McpException("This tool intentionally returns an error for testing");
+    public static CallToolResult Fail() => new()
+    {
+        IsError = true,
+        Content = [new TextContentBlock { Text = "This tool intentionally returns an error for testing" }],
+    };
 
     internal static EmbeddedResourceBlock Embed(string uri, string mimeType, string text) =>
         new() { Resource = new TextResourceContents { Uri = uri, MimeType = mimeType, Text = text } };

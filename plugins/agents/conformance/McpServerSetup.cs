@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using ModelContextProtocol;
 using ModelContextProtocol.Protocol;
 using ModelContextProtocol.Server;
 
@@ -16,6 +17,7 @@ public static class McpServerSetup
     public static void ConfigureServices(IServiceCollection services)
     {
         services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton<Changes>();
         services.TryAddSingleton<Catalog>();
         services.TryAddSingleton(provider =>
         {
@@ -35,21 +37,38 @@ public static class McpServerSetup
 
         options.Handlers.CompleteHandler = (request, _) => ValueTask.FromResult(Completions.For(request.Params));
 
+        options.Capabilities ??= new();
+        (options.Capabilities.Resources ??= new()).Subscribe = true;
+
         // One set for each conversation: Configure runs once for each.
-        var subscriptions = new Subscriptions();
-        options.Handlers.SubscribeToResourcesHandler = (request, _) => ValueTask.FromResult(subscriptions.Add(request.Params.Uri));
+        var changes = services.GetRequiredService<Changes>();
+        var subscriptions = new Subscriptions(changes, services.GetRequiredService<TimeProvider>());
+        options.Handlers.SubscribeToResourcesHandler = (request, _) => ValueTask.FromResult(subscriptions.Add(request.Server, request.Params.Uri));
         options.Handlers.UnsubscribeFromResourcesHandler = (request, _) => ValueTask.FromResult(subscriptions.Remove(request.Params.Uri));
-        AddCacheHints(options.Filters.Request);
+        options.Handlers.SubscriptionsListenHandler = (request, ct) => ListenStream.ServeAsync(request, changes, ct);
+        AddFilters(options.Filters.Request);
     }
 
-    /// <summary>Required from 2026-07-28 on (SEP-2549); older clients ignore them.</summary>
-    private static void AddCacheHints(McpRequestFilters filters)
+    /// <summary>Cache hints are required from 2026-07-28 on (SEP-2549); older clients ignore them.</summary>
+    private static void AddFilters(McpRequestFilters filters)
     {
         filters.ListToolsFilters.Add(next => async (request, ct) => Hint(await next(request, ct), ListLifetime));
         filters.ListPromptsFilters.Add(next => async (request, ct) => Hint(await next(request, ct), ListLifetime));
         filters.ListResourcesFilters.Add(next => async (request, ct) => Hint(await next(request, ct), ListLifetime));
         filters.ListResourceTemplatesFilters.Add(next => async (request, ct) => Hint(await next(request, ct), ListLifetime));
-        filters.ReadResourceFilters.Add(next => async (request, ct) => Hint(await next(request, ct), ContentLifetime));
+        filters.ReadResourceFilters.Add(next => async (request, ct) =>
+        {
+            try
+            {
+                return Hint(await next(request, ct), ContentLifetime);
+            }
+            catch (McpProtocolException e) when (e.ErrorCode is McpErrorCode.InvalidParams or McpErrorCode.ResourceNotFound)
+            {
+                // The error's data names the resource that was not found (SEP-2164).
+                e.Data["uri"] = request.Params.Uri;
+                throw;
+            }
+        });
     }
 
     private static T Hint<T>(T result, TimeSpan lifetime)

@@ -1,5 +1,5 @@
 using System.ComponentModel;
-using Microsoft.Extensions.Logging;
+using System.Text.Json;
 using ModelContextProtocol;
 using ModelContextProtocol.Protocol;
 using ModelContextProtocol.Server;
@@ -16,21 +16,19 @@ public sealed class NotifyingTools(TimeProvider time)
     [Description("Logs three messages at level info while it runs.")]
     public async Task<string> LogAsync(RequestContext<CallToolRequestParams> request, CancellationToken cancellationToken)
     {
-        var log = request.Server.AsClientLoggerProvider().CreateLogger("conformance");
-        log.LogInformation("Tool execution started");
+        await LogAsync(request, "Tool execution started", cancellationToken);
         await Task.Delay(Pause, time, cancellationToken);
-        log.LogInformation("Tool processing data");
+        await LogAsync(request, "Tool processing data", cancellationToken);
         await Task.Delay(Pause, time, cancellationToken);
-        log.LogInformation("Tool execution completed");
+        await LogAsync(request, "Tool execution completed", cancellationToken);
         return "Logged three messages.";
     }
 
-    /// <remarks>From 2026-07-28 on a request that names no log level gets no log messages: the SDK's logger looks after that.</remarks>
     [McpServerTool(Name = "test_logging_tool", ReadOnly = true)]
     [Description("Logs one message at level info, for clients that asked for log messages.")]
-    public static string LogOnce(RequestContext<CallToolRequestParams> request)
+    public static async Task<string> LogOnceAsync(RequestContext<CallToolRequestParams> request, CancellationToken cancellationToken)
     {
-        request.Server.AsClientLoggerProvider().CreateLogger("conformance").LogInformation("Tool called");
+        await LogAsync(request, "Tool called", cancellationToken);
         return "Logged one message.";
     }
 
@@ -70,5 +68,23 @@ public sealed class NotifyingTools(TimeProvider time)
 
         await Task.Delay(2 * Pause, time, cancellationToken);
         return "Answered after the stream was closed.";
+    }
+
+    /// <summary>
+    /// Sends a message at level info to a client that wants such: from 2026-07-28 on each request says so, before that the client said it once for all.
+    /// The SDK's logger knows of the latter alone, and does not wait: its messages may come after the answer.
+    /// </summary>
+    private static async Task LogAsync(RequestContext<CallToolRequestParams> request, string message, CancellationToken cancellationToken)
+    {
+        var wanted = request.Params.Meta is { } meta && meta.ContainsKey("io.modelcontextprotocol/protocolVersion")
+            ? meta["io.modelcontextprotocol/logLevel"]?.Deserialize<LoggingLevel>(McpJsonUtilities.DefaultOptions)
+            : request.Server.LoggingLevel;
+        if (wanted <= LoggingLevel.Info)
+        {
+            await request.Server.SendNotificationAsync(
+                NotificationMethods.LoggingMessageNotification,
+                new LoggingMessageNotificationParams { Level = LoggingLevel.Info, Logger = "conformance", Data = JsonSerializer.SerializeToElement(message, McpJsonUtilities.DefaultOptions) },
+                cancellationToken: cancellationToken);
+        }
     }
 }

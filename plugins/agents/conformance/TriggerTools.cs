@@ -18,4 +18,12 @@ public static class TriggerTools
     [Description("Adds test_dynamic_prompt, or takes it away again.")]
     public static string ChangePrompts(RequestContext<CallToolRequestParams> request) =>
         request.Services!.GetRequiredService<Catalog>().TogglePrompt() ? "Added a prompt." : "Took a prompt away.";
+
+    [McpServerTool(Name = "test_trigger_resource_change", OpenWorld = false)]
+    [Description("Tells those who watch test://watched-resource that it changed.")]
+    public static string ChangeResource(RequestContext<CallToolRequestParams> request)
+    {
+        request.Services!.GetRequiredService<Changes>().Raise(Change.WatchedResource);
+        return "Told those who watch.";
+    }
 }

@@ -33,16 +33,9 @@ public sealed partial class ClockTools(TimeProvider time)
         }
 
         // The runtime takes an id for a path below its time zone files: only what looks like a zone gets that far.
-        if (id.Length <= 64 && ZoneName.IsMatch(id))
+        if (id.Length <= 64 && ZoneName.IsMatch(id) && TimeZoneInfo.TryFindSystemTimeZoneById(id, out var zone))
         {
-            try
-            {
-                return TimeZoneInfo.FindSystemTimeZoneById(id);
-            }
-            catch (Exception e) when (e is TimeZoneNotFoundException or InvalidTimeZoneException or UnauthorizedAccessException or IOException)
-            {
-                // Said below, in the same words as for a name that can't be one.
-            }
+            return zone;
         }
 
         var shown = id.Length <= 64 ? id : id[..64] + "…";
