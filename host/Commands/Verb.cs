@@ -1,0 +1,60 @@
+using System.CommandLine;
+using System.Globalization;
+
+namespace Dawn.Commands;
+
+/// <summary>One use of a verb: its options read, its terminal at hand.</summary>
+internal sealed record Verb(ParseResult Parsed, CommandActions Actions, Terminal Terminal)
+{
+    private const double MaxTimeoutSeconds = 24 * 3600;
+
+    public string DataDirectory => Path.GetFullPath(Parsed.GetValue<string?>(Options.Data) ?? Actions.DefaultDataDirectory());
+
+    public bool IsJson => Parsed.GetValue<bool>(Options.Json);
+
+    /// <summary>Runs something within <c>--timeout</c>.</summary>
+    /// <exception cref="CommandException">Time ran out.</exception>
+    public async Task<T> WithinTimeoutAsync<T>(Func<CancellationToken, Task<T>> act, CancellationToken cancellationToken)
+    {
+        var patience = TimeSpan.FromSeconds(Parsed.GetValue<double>(Options.Timeout));
+        using var timer = new CancellationTokenSource(patience, Terminal.Time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(timer.Token, cancellationToken);
+        try
+        {
+            return await act(both.Token);
+        }
+        catch (OperationCanceledException) when (timer.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            throw new CommandException(string.Create(CultureInfo.InvariantCulture, $"No answer within {patience.TotalSeconds:0.###} s. Give it longer with --timeout, or see 'dawn status'"));
+        }
+    }
+
+    /// <summary>Names of options that several verbs share.</summary>
+    public static class Options
+    {
+        public const string Data = "--data";
+        public const string Json = "--json";
+        public const string Timeout = "--timeout";
+
+        public static Option NewJson() => new Option<bool>(Json) { Description = "Print JSON, on one line." };
+
+        public static Option NewTimeout()
+        {
+            var option = new Option<double>(Timeout) { Description = "Give up after so many seconds.", HelpName = "seconds", DefaultValueFactory = _ => 60 };
+            option.Validators.Add(result =>
+            {
+                if (result.Errors.Any())
+                {
+                    return;
+                }
+
+                // Written so that "NaN" is refused as well.
+                if (result.GetValueOrDefault<double>() is not (> 0 and <= MaxTimeoutSeconds))
+                {
+                    result.AddError($"{Timeout} is a number of seconds from 0 to {MaxTimeoutSeconds}.");
+                }
+            });
+            return option;
+        }
+    }
+}
