@@ -106,7 +106,14 @@ internal static class CommandLine
         {
             if (verb is null || verb == name)
             {
-                root.Add(create(factory));
+                var command = create(factory);
+                if (verb is null)
+                {
+                    // In the list of all verbs, what it does; the example is in its own help.
+                    command.Description = command.Description!.Split("\n\n")[0];
+                }
+
+                root.Add(command);
             }
         }
 

@@ -32,14 +32,7 @@ internal static class HostingVerbs
     public static Command Demo(VerbFactory factory)
     {
         var verbose = NewVerbose();
-        var nodes = new Option<int>("--nodes") { Description = $"How many nodes, 1 to {MaxDemoNodes}.", DefaultValueFactory = _ => 3, HelpName = "count" };
-        nodes.Validators.Add(result =>
-        {
-            if (!result.Errors.Any() && result.GetValueOrDefault<int>() is < 1 or > MaxDemoNodes)
-            {
-                result.AddError($"--nodes is a number from 1 to {MaxDemoNodes}.");
-            }
-        });
+        var nodes = Verb.Options.NewNumber("--nodes", "How many nodes.", "count", 3, 1, MaxDemoNodes);
         var demo = new Command("demo", """
             Starts several connected nodes with different agents on this machine, and prints one chat address.
 

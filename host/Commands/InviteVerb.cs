@@ -12,7 +12,7 @@ internal static class InviteVerb
     {
         var role = new Option<string>("--role") { Description = "What the newcomer may be: member holds the network's secret and may invite, guest and browser don't.", DefaultValueFactory = _ => "member" };
         role.AcceptOnlyFromAmong("member", "guest", "browser");
-        var uses = new Option<int>("--uses") { Description = "How many may join with it.", DefaultValueFactory = _ => 1, HelpName = "count" };
+        var uses = Verb.Options.NewNumber("--uses", "How many may join with it.", "count", 1, 1, 1000);
         var expires = new Option<string>("--expires") { Description = "How long it is good for: 90s, 10m, 2h, 7d.", DefaultValueFactory = _ => "10m", HelpName = "time" };
         var command = factory.Create("invite", """
             Prints a ticket with which another machine joins the network: 'dawn join <ticket>' there. Whoever has it can join, so pass it on in private.

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Numerics;
 
 namespace Dawn.Commands;
 
@@ -38,23 +39,23 @@ internal sealed record Verb(ParseResult Parsed, CommandActions Actions, Terminal
 
         public static Option NewJson() => new Option<bool>(Json) { Description = "Print JSON, on one line." };
 
-        public static Option NewTimeout()
+        public static Option NewTimeout() => NewNumber(Timeout, "Give up after so many seconds.", "seconds", 60.0, 0.001, MaxTimeoutSeconds);
+
+        public static Option<T> NewNumber<T>(string name, string description, string unit, T usual, T least, T most) where T : struct, INumber<T> => new(name)
         {
-            var option = new Option<double>(Timeout) { Description = "Give up after so many seconds.", HelpName = "seconds", DefaultValueFactory = _ => 60 };
-            option.Validators.Add(result =>
+            Description = description,
+            HelpName = unit,
+            DefaultValueFactory = _ => usual,
+            CustomParser = result =>
             {
-                if (result.Errors.Any())
+                if (result.Tokens is [var token] && T.TryParse(token.Value, CultureInfo.InvariantCulture, out var value) && value >= least && value <= most)
                 {
-                    return;
+                    return value;
                 }
 
-                // Written so that "NaN" is refused as well.
-                if (result.GetValueOrDefault<double>() is not (> 0 and <= MaxTimeoutSeconds))
-                {
-                    result.AddError($"{Timeout} is a number of seconds from 0 to {MaxTimeoutSeconds}.");
-                }
-            });
-            return option;
-        }
+                result.AddError(string.Create(CultureInfo.InvariantCulture, $"{name} is a number from {least} to {most}."));
+                return usual;
+            },
+        };
     }
 }

@@ -52,7 +52,7 @@ internal sealed class ControlSocketLines(Stream stream, bool endsLine = false) :
             {
                 var rest = Trim(_buffer.AsMemory(_start, _end - _start));
                 _start = _end;
-                return endsLine && !rest.IsEmpty ? rest : null;
+                return endsLine && !rest.IsEmpty ? (ReadOnlyMemory<byte>?)rest : null;
             }
 
             _end += read;

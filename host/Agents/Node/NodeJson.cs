@@ -24,8 +24,8 @@ namespace Dawn.Agents.Node;
 [JsonSerializable(typeof(JsonObject))]
 internal sealed partial class NodeJson : JsonSerializerContext
 {
-    /// <summary>For the SDK, which also needs its own types and the primitives of arguments.</summary>
-    public static JsonSerializerOptions ForTools { get; } = Create();
+    /// <summary>For the SDK, which also needs its own types and the primitives of arguments. Made late: the generated half initializes itself second.</summary>
+    public static JsonSerializerOptions ForTools => field ??= Create();
 
     private static JsonSerializerOptions Create()
     {
