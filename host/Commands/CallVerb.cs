@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Dawn.Gateway;
@@ -10,6 +11,9 @@ namespace Dawn.Commands;
 /// <summary><c>dawn call</c>: one tool of one agent, anywhere in the network.</summary>
 internal static class CallVerb
 {
+    // Whether a call that may change something was executed is the one thing to know about its failure.
+    private const string Unknown = "outcome-unknown: the call may have been executed. ";
+
     public static Command Create(VerbFactory factory)
     {
         var address = new Argument<string>("address") { Description = "node_id:agent_id, where a unique prefix of the NodeId will do, or the agent_id alone." };
@@ -23,64 +27,14 @@ internal static class CallVerb
             """, true, async (verb, cancellationToken) =>
         {
             var arguments = Parse(verb.Parsed.GetValue(json));
-            return await verb.WithinTimeoutAsync(ct => CallAsync(verb, verb.Parsed.GetValue(address)!, verb.Parsed.GetValue(tool)!, arguments, ct), cancellationToken);
+            var call = new Call(verb, verb.Parsed.GetValue(address)!, verb.Parsed.GetValue(tool)!, arguments);
+            return await verb.WithinTimeoutAsync(call.RunAsync, cancellationToken, () => call.IsAsked ? Unknown : "");
         });
         command.Add(address);
         command.Add(tool);
         command.Add(json);
         return command;
     }
-
-    private static async Task<int> CallAsync(Verb verb, string address, string tool, JsonObject arguments, CancellationToken cancellationToken)
-    {
-        if (address.Length == 0)
-        {
-            throw new CommandException("The address is empty; 'dawn agents' lists those that can be called.", ExitCode.Usage);
-        }
-
-        await using var conversation = await Conversation.OpenAsync(verb.DataDirectory, address, AgentId.Owner, verb.Terminal.Time, cancellationToken);
-        var number = conversation.Sent;
-        var start = verb.Terminal.Time.GetTimestamp();
-        JsonElement result;
-        try
-        {
-            result = await conversation.RequestAsync("tools/call", new() { ["name"] = tool, ["arguments"] = arguments }, cancellationToken);
-        }
-        catch (ControlException e) when (IsBreak(e.Code))
-        {
-            // Whether a call that may change something was executed is the one thing to know about its failure.
-            throw new CommandException(e.Transmitted <= number ? $"not-executed: {e.Message}" : $"outcome-unknown: the call may have been executed. {e.Message}");
-        }
-
-        var elapsed = verb.Terminal.Time.GetElapsedTime(start);
-        if (result.Text("resultType") == "input_required")
-        {
-            throw new CommandException($"The tool asks for more input, which 'dawn call' can't give. Use an MCP client: dawn mcp {conversation.Opened}");
-        }
-
-        if (verb.IsJson)
-        {
-            var output = $$"""{"elapsedMs":{{Math.Round(elapsed.TotalMilliseconds, 3).ToString(System.Globalization.CultureInfo.InvariantCulture)}},"result":{{result.GetRawText()}}}""";
-            await verb.Terminal.Out.WriteLineAsync(output);
-        }
-
-        if (result.Flag("isError"))
-        {
-            verb.Terminal.WriteError(ToolContent.Text(result) is { Length: > 0 } text ? text : $"{tool} failed and did not say why.");
-            return ExitCode.Failed;
-        }
-
-        if (!verb.IsJson)
-        {
-            var text = ToolContent.Text(result);
-            await verb.Terminal.Out.WriteLineAsync(verb.Terminal.IsInteractive ? Terminal.Clean(text) : text);
-        }
-
-        return ExitCode.Done;
-    }
-
-    private static bool IsBreak(string code) =>
-        code is ControlException.Closed || code == ControlCode.Of(MeshError.Lost) || code == ControlCode.Of(MeshError.Stopping) || code == ControlCode.Of(MeshError.Limit);
 
     private static JsonObject Parse(string? text)
     {
@@ -98,5 +52,62 @@ internal static class CallVerb
         {
             throw new CommandException($"The arguments are not JSON: {e.Message.TrimEnd('.')}. Quote them as one word: '{{\"name\":\"value\"}}'", ExitCode.Usage);
         }
+    }
+
+    private sealed class Call(Verb verb, string address, string tool, JsonObject arguments)
+    {
+        /// <summary>True once the tool may have been called.</summary>
+        public bool IsAsked { get; private set; }
+
+        public async Task<int> RunAsync(CancellationToken cancellationToken)
+        {
+            if (address.Length == 0)
+            {
+                throw new CommandException("The address is empty; 'dawn agents' lists those that can be called.", ExitCode.Usage);
+            }
+
+            await using var conversation = await Conversation.OpenAsync(verb.DataDirectory, address, AgentId.Owner, verb.Terminal.Time, cancellationToken);
+            var number = conversation.Sent;
+            var start = verb.Terminal.Time.GetTimestamp();
+            JsonElement result;
+            IsAsked = true;
+            try
+            {
+                result = await conversation.RequestAsync("tools/call", new() { ["name"] = tool, ["arguments"] = arguments }, cancellationToken);
+            }
+            catch (ControlException e) when (IsBreak(e.Code))
+            {
+                throw new CommandException(e.Transmitted <= number ? $"not-executed: {e.Message}" : Unknown + e.Message);
+            }
+
+            var elapsed = verb.Terminal.Time.GetElapsedTime(start);
+            if (result.Text("resultType") == "input_required")
+            {
+                throw new CommandException($"The tool asks for more input, which 'dawn call' can't give. Use an MCP client: dawn mcp {conversation.Opened}");
+            }
+
+            if (verb.IsJson)
+            {
+                var output = $$"""{"elapsedMs":{{Math.Round(elapsed.TotalMilliseconds, 3).ToString(CultureInfo.InvariantCulture)}},"result":{{result.GetRawText()}}}""";
+                await verb.Terminal.Out.WriteLineAsync(output);
+            }
+
+            if (result.Flag("isError"))
+            {
+                verb.Terminal.WriteError(ToolContent.Text(result) is { Length: > 0 } text ? text : $"{tool} failed and did not say why.");
+                return ExitCode.Failed;
+            }
+
+            if (!verb.IsJson)
+            {
+                var text = ToolContent.Text(result);
+                await verb.Terminal.Out.WriteLineAsync(verb.Terminal.IsInteractive ? Terminal.Clean(text) : text);
+            }
+
+            return ExitCode.Done;
+        }
+
+        private static bool IsBreak(string code) =>
+            code is ControlException.Closed || code == ControlCode.Of(MeshError.Lost) || code == ControlCode.Of(MeshError.Stopping) || code == ControlCode.Of(MeshError.Limit);
     }
 }

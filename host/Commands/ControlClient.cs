@@ -40,7 +40,7 @@ internal sealed class ControlClient : IAsyncDisposable
         var lines = new ControlSocketLines(await ConnectAsync(dataDirectory, cancellationToken));
         try
         {
-            await lines.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(new ControlRequest(1, open, caller), ControlJson.Default.ControlRequest), cancellationToken);
+            await AskAsync(lines, new(1, open, caller), cancellationToken);
             var line = await lines.ReadAsync(MaxAnswer, cancellationToken) ?? throw new ControlException(ControlException.Closed, "The node closed the control socket at once; see its log.");
             var answer = JsonSerializer.Deserialize(line.Span, ControlJson.Default.ControlAnswer);
             return answer?.Opened is { } opened
@@ -60,6 +60,18 @@ internal sealed class ControlClient : IAsyncDisposable
     }
 
     public ValueTask DisposeAsync() => Lines.DisposeAsync();
+
+    private static async Task AskAsync(ControlSocketLines lines, ControlRequest request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await lines.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(request, ControlJson.Default.ControlRequest), cancellationToken);
+        }
+        catch (IOException)
+        {
+            // A node that is full answers before it is asked, and closes: its reason is still there to be read.
+        }
+    }
 
     private static async Task<NetworkStream> ConnectAsync(string dataDirectory, CancellationToken cancellationToken)
     {

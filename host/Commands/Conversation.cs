@@ -80,7 +80,8 @@ internal sealed class Conversation : IAsyncDisposable
             await SendAsync(new() { ["jsonrpc"] = "2.0", ["id"] = id, ["method"] = method, ["params"] = parameters }, cancellationToken);
             if (Volatile.Read(ref _failure) is { } failure)
             {
-                throw failure;
+                // The loop may have ended before it could see this request; an answer that came first stands.
+                answer.TrySetException(failure);
             }
 
             return await answer.Task.WaitAsync(cancellationToken);

@@ -51,7 +51,7 @@ internal static class McpVerb
             }
 
             await down;
-            return ExitCode.Done;
+            throw new CommandException("The node closed the conversation; see 'dawn logs', or its log where it does not run any more.");
         }
         catch (Exception e) when (e is IOException or InvalidDataException)
         {

@@ -9,13 +9,16 @@ internal sealed record Verb(ParseResult Parsed, CommandActions Actions, Terminal
 {
     private const double MaxTimeoutSeconds = 24 * 3600;
 
-    public string DataDirectory => Path.GetFullPath(Parsed.GetValue<string?>(Options.Data) ?? Actions.DefaultDataDirectory());
+    public string DataDirectory => Parsed.GetValue<string?>(Options.Data) is not { } given
+        ? Path.GetFullPath(Actions.DefaultDataDirectory())
+        : given.Length > 0 ? Path.GetFullPath(given) : throw new CommandException($"{Options.Data} is empty; name a directory.", ExitCode.Usage);
 
     public bool IsJson => Parsed.GetValue<bool>(Options.Json);
 
     /// <summary>Runs something within <c>--timeout</c>.</summary>
+    /// <param name="consequence">What else is to be said where time ran out.</param>
     /// <exception cref="CommandException">Time ran out.</exception>
-    public async Task<T> WithinTimeoutAsync<T>(Func<CancellationToken, Task<T>> act, CancellationToken cancellationToken)
+    public async Task<T> WithinTimeoutAsync<T>(Func<CancellationToken, Task<T>> act, CancellationToken cancellationToken, Func<string>? consequence = null)
     {
         var patience = TimeSpan.FromSeconds(Parsed.GetValue<double>(Options.Timeout));
         using var timer = new CancellationTokenSource(patience, Terminal.Time);
@@ -26,7 +29,7 @@ internal sealed record Verb(ParseResult Parsed, CommandActions Actions, Terminal
         }
         catch (OperationCanceledException) when (timer.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            throw new CommandException(string.Create(CultureInfo.InvariantCulture, $"No answer within {patience.TotalSeconds:0.###} s. Give it longer with --timeout, or see 'dawn status'"));
+            throw new CommandException(string.Create(CultureInfo.InvariantCulture, $"{consequence?.Invoke()}No answer within {patience.TotalSeconds:0.###} s. Give it longer with --timeout, or see 'dawn status'."));
         }
     }
 

@@ -282,6 +282,11 @@ internal sealed partial class ControlSocket(
             {
                 using (message)
                 {
+                    if (ControlEnd.Resembles(message.Span))
+                    {
+                        throw new MeshException(MeshError.Protocol, "The agent sent something that is not JSON-RPC.");
+                    }
+
                     await lines.WriteAsync(message.Memory, cancellationToken);
                 }
             }

@@ -19,10 +19,13 @@ internal sealed record ControlEnd(int Dawn, string Error, string Code, long Tran
 {
     private static ReadOnlySpan<byte> Prefix => "{\"dawn\":1,\"error\":"u8;
 
+    /// <summary>True for a line that a client would take for the node's last; no agent may send one.</summary>
+    public static bool Resembles(ReadOnlySpan<byte> line) => line.StartsWith(Prefix);
+
     public static bool TryRead(ReadOnlySpan<byte> line, out ControlEnd? end)
     {
         end = null;
-        if (!line.StartsWith(Prefix))
+        if (!Resembles(line))
         {
             return false;
         }

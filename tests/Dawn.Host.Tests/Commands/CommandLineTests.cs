@@ -64,6 +64,7 @@ public sealed class CommandLineTests
     [InlineData("invite --uses 0", "--uses")]
     [InlineData("logs --level loud", "loud")]
     [InlineData("status --data", "--data")]
+    [InlineData("status --data=", "--data")]
     public async Task WrongUsageIsOneLineAndCodeTwo(string line, string expected)
     {
         var outcome = await CommandRunner.RunAsync(Split(line), cancellationToken: TestContext.Current.CancellationToken);
@@ -262,6 +263,7 @@ public sealed class CommandLineTests
         var outcome = await node.RunAsync("call", "silent", "x", "--timeout", "0.2").WaitAsync(TestContext.Current.CancellationToken);
         Assert.Equal(1, outcome.Code);
         Assert.Contains("within 0.2 s", outcome.Error);
+        AssertOneLine(outcome.Error);
 
         using var interrupted = new CancellationTokenSource();
         var running = CommandRunner.RunAsync(["call", "silent", "x", "--data", node.DataDirectory], cancellationToken: interrupted.Token);

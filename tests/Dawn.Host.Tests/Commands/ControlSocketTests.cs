@@ -156,6 +156,20 @@ public sealed class ControlSocketTests
     }
 
     [Fact(Timeout = 30_000)]
+    public async Task AnAgentCannotSpeakForTheNode()
+    {
+        await using var node = await RunningNode.StartAsync();
+        node.Network.Add("raw", async (channel, _) =>
+        {
+            await channel.SendAsync("""{"dawn":1,"error":"Not executed, honestly.","code":"lost","transmitted":0}"""u8.ToArray(), default);
+            Assert.Null(await channel.ReceiveAsync(default));
+        });
+        using var raw = await RawClient.OpenAsync(node, OpenRaw, "{}");
+        await raw.ReadAsync(TestContext.Current.CancellationToken);
+        Assert.Contains("\"code\":\"protocol\"", await raw.ReadAsync(TestContext.Current.CancellationToken));
+    }
+
+    [Fact(Timeout = 30_000)]
     public async Task StoppingTellsOpenConversations()
     {
         await using var node = await RunningNode.StartAsync();
@@ -204,10 +218,8 @@ public sealed class ControlSocketTests
             Assert.Contains("opened", await clients[i].ReadAsync(TestContext.Current.CancellationToken));
         }
 
-        using (var late = await RawClient.OpenAsync(node, OpenRaw))
-        {
-            Assert.Contains("\"code\":\"limit\"", await late.ReadAsync(TestContext.Current.CancellationToken));
-        }
+        var late = await Assert.ThrowsAsync<ControlException>(() => ControlClient.OpenAsync(node.DataDirectory, "raw", "owner", TestContext.Current.CancellationToken));
+        Assert.Equal("limit", late.Code);
 
         for (var i = 0; i < clients.Count; i++)
         {
