@@ -93,6 +93,15 @@ internal static class CommandRunner
         return new(code, output + Encoding.UTF8.GetString(bytes.ToArray()), error.ToString());
     }
 
+    public static string[] Split(string line) => line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+
+    public static void AssertOneLine(string text)
+    {
+        Assert.EndsWith("\n", text);
+        Assert.Equal(1, text.Count(c => c == '\n'));
+        Assert.True(text.Length > 10, text);
+    }
+
     public static CommandActions Actions() => new()
     {
         Run = (_, _) => Task.FromResult(0),

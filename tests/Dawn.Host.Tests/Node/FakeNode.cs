@@ -109,6 +109,9 @@ internal sealed class FakeNetwork : IAgentDirectory, IAgentDialer
 
     public ImmutableArray<AgentEntry> Snapshot { get; set; } = [];
 
+    /// <summary>Puts something between the control socket and its agents.</summary>
+    public Func<MeshChannel, MeshChannel> Wrap { get; set; } = channel => channel;
+
     public event Action? Changed;
 
     public void Add(string id, Func<MeshChannel, string, Task> serve)
@@ -144,7 +147,7 @@ internal sealed class FakeNetwork : IAgentDirectory, IAgentDialer
                 await agent.CloseAsync(e.Error, e.Message);
             }
         }, CancellationToken.None);
-        return new(caller);
+        return new(Wrap(caller));
     }
 }
 
