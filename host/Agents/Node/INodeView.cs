@@ -1,0 +1,154 @@
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+
+namespace Dawn.Agents.Node;
+
+/// <summary>What the node knows about itself and its network, as the agent <c>node</c> tells it. Thread-safe; each property is a fresh snapshot.</summary>
+internal interface INodeView
+{
+    NodeIdentity Identity { get; }
+
+    NodeStatus Status { get; }
+
+    ModeInfo Mode { get; }
+
+    IReadOnlyList<AgentInfo> Agents { get; }
+
+    IReadOnlyList<PeerInfo> Peers { get; }
+
+    IReadOnlyList<LinkInfo> Links { get; }
+
+    IReadOnlyList<SessionInfo> Sessions { get; }
+
+    IReadOnlyList<PluginInfo> Plugins { get; }
+
+    /// <summary>The settings in force, without secrets (see <see cref="RedactedConfig"/>).</summary>
+    JsonObject Config { get; }
+
+    /// <summary>Raised after some of these facts changed; handlers return at once.</summary>
+    event Action<NodeFacts>? Changed;
+}
+
+/// <summary>What an owner may do to the node. A failure is an exception whose message names cause and cure in one line.</summary>
+/// <remarks>
+/// <see cref="Sessions.MeshException"/>, <see cref="ArgumentException"/>, <see cref="InvalidOperationException"/>, <see cref="IOException"/> and
+/// <see cref="TimeoutException"/> reach the caller in their own words; anything else is a fault of the node and is logged.
+/// </remarks>
+internal interface INodeControl
+{
+    Task<ModeInfo> SetModeAsync(string name, CancellationToken cancellationToken);
+
+    Task<Invitation> InviteAsync(InvitationRequest request, CancellationToken cancellationToken);
+
+    /// <summary>Dials an address (<c>scheme://host:port#NodeId</c>, the NodeId where it is known) and waits until the link is up.</summary>
+    Task<LinkInfo> ConnectAsync(Uri address, CancellationToken cancellationToken);
+
+    /// <summary>Closes the links to a node; false where there were none.</summary>
+    /// <param name="node">A NodeId, or a unique prefix of 6 characters or more.</param>
+    Task<bool> DisconnectAsync(string node, CancellationToken cancellationToken);
+
+    /// <summary>Reads the settings again, adds and removes agents accordingly.</summary>
+    Task<ReloadResult> ReloadAsync(CancellationToken cancellationToken);
+
+    /// <summary>Begins to stop the node and returns at once.</summary>
+    void Stop();
+}
+
+/// <summary>Kinds of facts, for notifications.</summary>
+[Flags]
+internal enum NodeFacts
+{
+    None = 0,
+    Status = 1,
+    Agents = 2,
+    Peers = 4,
+    Links = 8,
+    Plugins = 16,
+    Config = 32,
+}
+
+internal sealed record NodeIdentity(string Node, string Network, string Role, string Version);
+
+/// <param name="Encryption"><c>required</c>, <c>optional</c> or <c>off</c>.</param>
+/// <param name="Listen">Addresses that others may dial.</param>
+/// <param name="Mcp">The gateway's MCP endpoint; null where there is no gateway.</param>
+/// <param name="Problems">Whatever is not well: broken agents, plugins, addresses in conflict.</param>
+internal sealed record NodeStatus(
+    string Node,
+    string Network,
+    string Version,
+    string Mode,
+    string Encryption,
+    long UptimeSeconds,
+    IReadOnlyList<string> Listen,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Mcp,
+    int Agents,
+    int PeersConnected,
+    int PeersKnown,
+    int Sessions,
+    IReadOnlyList<NodeProblem> Problems);
+
+/// <param name="Name">Of the agent, plugin or part that is not well.</param>
+/// <param name="Problem">Cause and cure, in one line.</param>
+internal sealed record NodeProblem(string Name, string Problem);
+
+internal sealed record ModeInfo(string Mode, IReadOnlyList<string> Available);
+
+/// <param name="Tools">Names; at most <see cref="AgentCard.MaxTools"/> of them.</param>
+/// <param name="Problem">What is wrong with an agent of this node; absent where nothing is.</param>
+internal sealed record AgentInfo(string Address, string Node, string Agent, string Title, bool Online, IReadOnlyList<string> Tools, string? Problem = null);
+
+/// <param name="State"><c>connected</c>, <c>known</c>, <c>suspect</c>, <c>dead</c> or <c>conflict</c>.</param>
+/// <param name="Transport">The scheme of the link in use; null where there is none.</param>
+/// <param name="Encryption"><c>sealed</c> or <c>clear</c>; null where there is no link.</param>
+internal sealed record PeerInfo(
+    string Node,
+    string State,
+    IReadOnlyList<string> Addresses,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Transport,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Encryption,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] double? RttMs);
+
+/// <param name="Direction"><c>out</c> where this node dialled, else <c>in</c>.</param>
+internal sealed record LinkInfo(
+    string Node,
+    string Address,
+    string Direction,
+    string Encryption,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] double? RttMs);
+
+/// <param name="Channels">Open conversations in it.</param>
+internal sealed record SessionInfo(string Node, string Direction, string Encryption, int Channels);
+
+/// <param name="Kind"><c>transport</c>, <c>discovery</c>, <c>routing</c>, <c>registry</c> or <c>agent</c>.</param>
+/// <param name="Status"><c>active</c>, <c>disabled</c>, or <c>failed</c> with a <paramref name="Problem"/>.</param>
+internal sealed record PluginInfo(
+    string Name,
+    string Kind,
+    string Status,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Version,
+    string? Problem = null);
+
+internal sealed record InvitationRequest(Identity.CertificateRole Role, int Uses, TimeSpan Lifetime);
+
+internal sealed record Invitation(string Ticket, string Role, int Uses, DateTimeOffset Expires);
+
+internal sealed record ReloadResult(IReadOnlyList<string> Changed, IReadOnlyList<NodeProblem> Problems);
+
+// Lists travel inside objects: structured content of MCP is an object.
+internal sealed record AgentList(IReadOnlyList<AgentInfo> Agents);
+
+internal sealed record PeerList(IReadOnlyList<PeerInfo> Peers);
+
+internal sealed record LinkList(IReadOnlyList<LinkInfo> Links);
+
+internal sealed record SessionList(IReadOnlyList<SessionInfo> Sessions);
+
+internal sealed record PluginList(IReadOnlyList<PluginInfo> Plugins);
+
+/// <param name="Next">What <c>after</c> is to be, to read on.</param>
+internal sealed record LogPage(IReadOnlyList<LogEntry> Entries, long Next);
+
+internal sealed record DisconnectResult(string Node, bool WasConnected);
+
+internal sealed record StopResult(bool Stopping);

@@ -1,0 +1,135 @@
+using Dawn.Commands;
+using Xunit;
+
+namespace Dawn.Tests.Commands;
+
+public sealed class CommandLineTests
+{
+    [Theory(Timeout = 30_000)]
+    [InlineData("", null, "", false)]
+    [InlineData("run", null, "", false)]
+    [InlineData("--Dawn:Mode=hybrid", null, "--Dawn:Mode=hybrid", false)]
+    [InlineData("--Dawn:Mode hybrid --data x", "x", "--Dawn:Mode=hybrid", false)]
+    [InlineData("--data x", "x", "", false)]
+    [InlineData("--data=x run --verbose", "x", "", true)]
+    [InlineData("run --data x --Dawn:Listen:0=ws://127.0.0.1:0 --dawn:Gateway:Url= -v", "x", "--Dawn:Listen:0=ws://127.0.0.1:0 --dawn:Gateway:Url=", true)]
+    [InlineData("run --Dawn:Bootstrap:0 ws://h:1#abc --Logging:LogLevel:Default=Debug", null, "--Dawn:Bootstrap:0=ws://h:1#abc --Logging:LogLevel:Default=Debug", false)]
+    public async Task RunTakesSettingsWithAndWithoutItsName(string line, string? data, string settings, bool verbose)
+    {
+        RunOptions? seen = null;
+        var actions = CommandRunner.Actions() with
+        {
+            Run = (options, _) =>
+            {
+                seen = options;
+                return Task.FromResult(0);
+            },
+        };
+
+        var outcome = await CommandRunner.RunAsync(CommandRunner.Split(line), actions, cancellationToken: TestContext.Current.CancellationToken);
+
+        Assert.Equal((0, "", ""), (outcome.Code, outcome.Out, outcome.Error));
+        Assert.Equal((data, settings, verbose), (seen!.DataDirectory, string.Join(' ', seen.Settings), seen.Verbose));
+    }
+
+    [Theory(Timeout = 30_000)]
+    [InlineData("fly", "'fly' is no verb")]
+    [InlineData("--nonsense", "--nonsense")]
+    [InlineData("run extra", "extra")]
+    [InlineData("run --Dawn:Mode", "has no value")]
+    [InlineData("run --Dawn:Mode --verbose", "has no value")]
+    [InlineData("status --Dawn:Mode=hybrid", "goes with 'dawn run'")]
+    [InlineData("status --bogus", "See 'dawn status --help'")]
+    [InlineData("status --timeout never", "--timeout")]
+    [InlineData("status --timeout 0", "--timeout")]
+    [InlineData("status --timeout NaN", "--timeout")]
+    [InlineData("call", "address")]
+    [InlineData("call echo", "tool")]
+    [InlineData("call echo say {} more", "more")]
+    [InlineData("call echo say {bad", "not JSON")]
+    [InlineData("call echo say [1]", "a JSON array, not an object")]
+    [InlineData("call echo say null", "a JSON null, not an object")]
+    [InlineData("invite --role king", "king")]
+    [InlineData("invite --expires soon", "--expires soon")]
+    [InlineData("invite --expires 99999999999d", "--expires")]
+    [InlineData("join", "ticket")]
+    [InlineData("join -", "standard input")]
+    [InlineData("demo --nodes 0", "--nodes")]
+    [InlineData("demo --nodes many", "--nodes")]
+    [InlineData("invite --uses 0", "--uses")]
+    [InlineData("logs --level loud", "loud")]
+    [InlineData("status --data", "--data")]
+    [InlineData("status --data=", "--data")]
+    public async Task WrongUsageIsOneLineAndCodeTwo(string line, string expected)
+    {
+        var outcome = await CommandRunner.RunAsync(CommandRunner.Split(line), cancellationToken: TestContext.Current.CancellationToken);
+
+        Assert.Equal((2, ""), (outcome.Code, outcome.Out));
+        CommandRunner.AssertOneLine(outcome.Error);
+        Assert.Contains(expected, outcome.Error);
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task EveryVerbHasHelpWithAnExample()
+    {
+        foreach (var verb in CommandLine.VerbNames)
+        {
+            var help = await CommandRunner.RunAsync([verb, "--help"], cancellationToken: TestContext.Current.CancellationToken);
+            Assert.Equal((0, ""), (help.Code, help.Error));
+            Assert.Contains("Example", help.Out);
+            Assert.Contains("--data", help.Out);
+        }
+
+        var all = await CommandRunner.RunAsync(["--help"], cancellationToken: TestContext.Current.CancellationToken);
+        Assert.All(CommandLine.VerbNames, verb => Assert.Contains($"  {verb}", all.Out));
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task TheVersionIsTheProgramsOwn()
+    {
+        var outcome = await CommandRunner.RunAsync(["--version"], cancellationToken: TestContext.Current.CancellationToken);
+        Assert.Equal((0, $"dawn {CommandLine.Version}\n"), (outcome.Code, outcome.Out));
+        Assert.Matches(@"^\d+\.\d+\.\d+", CommandLine.Version);
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task JoinReadsTheTicketFromItsArgumentOrFromStandardInput()
+    {
+        var tickets = new List<string>();
+        var actions = CommandRunner.Actions() with
+        {
+            Join = (options, _) =>
+            {
+                tickets.Add(options.Ticket);
+                return Task.FromResult(0);
+            },
+            Demo = (options, _) => Task.FromResult(options.Nodes),
+        };
+        await CommandRunner.RunAsync(["join", "dawn1a"], actions, cancellationToken: TestContext.Current.CancellationToken);
+        await CommandRunner.RunAsync(["join", "-"], actions, new MemoryStream("dawn1b\r\nmore"u8.ToArray()), cancellationToken: TestContext.Current.CancellationToken);
+        Assert.Equal(["dawn1a", "dawn1b"], tickets);
+        Assert.Equal(5, (await CommandRunner.RunAsync(["demo", "--nodes", "5"], actions, cancellationToken: TestContext.Current.CancellationToken)).Code);
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task WithoutANodeEveryTalkingVerbSaysSo()
+    {
+        var directory = Path.Combine(Path.GetTempPath(), "dawn-test-no-node");
+        foreach (var line in new[] { "status", "agents", "agents --watch", "peers", "plugins", "mode", "mode hybrid", "call echo say", "invite", "mcp", "mcp echo", "logs --follow", "stop" })
+        {
+            var outcome = await CommandRunner.RunAsync([.. CommandRunner.Split(line), "--data", directory], cancellationToken: TestContext.Current.CancellationToken);
+            Assert.Equal((1, "", $"error: no node is running on {directory}; start one with 'dawn run' or name its directory with --data\n"), (outcome.Code, outcome.Out, outcome.Error));
+        }
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task IdNeedsNoRunningNode()
+    {
+        var actions = CommandRunner.Actions() with { ReadIdentity = (directory, _) => Task.FromResult(directory.EndsWith("there") ? new StoredIdentity("abc", null) : null) };
+        Assert.Equal("abc\n", (await CommandRunner.RunAsync(["id", "--data", "there"], actions, cancellationToken: TestContext.Current.CancellationToken)).Out);
+        Assert.Equal("""{"node":"abc","network":null}""" + "\n", (await CommandRunner.RunAsync(["id", "--json", "--data", "there"], actions, cancellationToken: TestContext.Current.CancellationToken)).Out);
+        var none = await CommandRunner.RunAsync(["id", "--data", "elsewhere"], actions, cancellationToken: TestContext.Current.CancellationToken);
+        Assert.Equal(1, none.Code);
+        CommandRunner.AssertOneLine(none.Error);
+    }
+}
