@@ -26,7 +26,8 @@ internal sealed record CommandActions
 internal sealed record RunOptions(string? DataDirectory, ImmutableArray<string> Settings, bool Verbose);
 
 /// <param name="Ticket">The ticket itself, read from standard input where the user wrote <c>-</c>.</param>
-internal sealed record JoinOptions(string Ticket, RunOptions Run);
+/// <param name="Replace">Leave the network that the data directory belongs to.</param>
+internal sealed record JoinOptions(string Ticket, bool Replace, RunOptions Run);
 
 internal sealed record DemoOptions(int Nodes, RunOptions Run);
 

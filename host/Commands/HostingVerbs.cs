@@ -47,12 +47,13 @@ internal static class HostingVerbs
     {
         var verbose = NewVerbose();
         var ticket = new Argument<string>("ticket") { Description = "What 'dawn invite' printed; - reads it from standard input, which keeps it out of the shell's history." };
+        var replace = new Option<bool>("--replace") { Description = "Leave the network that the data directory belongs to now." };
         var join = new Command("join", """
             Joins the network that a ticket of 'dawn invite' belongs to.
 
             Example:
               dawn join dawn1abc…
-            """) { ticket, verbose };
+            """) { ticket, replace, verbose };
         join.SetAction(async (parsed, cancellationToken) =>
         {
             var text = parsed.GetValue(ticket)!;
@@ -61,7 +62,7 @@ internal static class HostingVerbs
                 text = await ReadLineAsync(factory.Terminal, cancellationToken);
             }
 
-            return await factory.Actions.Join(new(text.Trim(), Options(factory, parsed, verbose)), cancellationToken);
+            return await factory.Actions.Join(new(text.Trim(), parsed.GetValue(replace), Options(factory, parsed, verbose)), cancellationToken);
         });
         return join;
     }

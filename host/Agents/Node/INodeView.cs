@@ -6,7 +6,7 @@ namespace Dawn.Agents.Node;
 /// <summary>What the node knows about itself and its network, as the agent <c>node</c> tells it. Thread-safe; each property is a fresh snapshot.</summary>
 internal interface INodeView
 {
-    NodeIdentity Identity { get; }
+    NodeSummary Identity { get; }
 
     NodeStatus Status { get; }
 
@@ -67,7 +67,7 @@ internal enum NodeFacts
     Config = 32,
 }
 
-internal sealed record NodeIdentity(string Node, string Network, string Role, string Version);
+internal sealed record NodeSummary(string Node, string Network, string Role, string Version);
 
 /// <param name="Encryption"><c>required</c>, <c>optional</c> or <c>off</c>.</param>
 /// <param name="Listen">Addresses that others may dial.</param>

@@ -7,7 +7,7 @@ namespace Dawn.Agents.Node;
 
 /// <summary>The shapes of the agent <c>node</c>, which are those of <c>dawn … --json</c>.</summary>
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
-[JsonSerializable(typeof(NodeIdentity))]
+[JsonSerializable(typeof(NodeSummary))]
 [JsonSerializable(typeof(NodeStatus))]
 [JsonSerializable(typeof(ModeInfo))]
 [JsonSerializable(typeof(AgentList))]
