@@ -71,12 +71,13 @@ internal sealed partial class LinkListener(LinkHandshake handshake, LinkTable ta
 
         try
         {
-            connection.Abort();
-            await connection.DisposeAsync();
+            // Without an abort, so that the hello still arrives and the dialer can tell its own people what is wrong; within bounds.
+            await connection.DisposeAsync().AsTask().WaitAsync(options.CloseTimeout, time, CancellationToken.None);
         }
         catch (Exception e)
         {
-            LogServingFailed(e, connection.RemoteEndPoint);
+            LogDisposeFailed(e, connection.RemoteEndPoint);
+            connection.Abort();
         }
     }
 
@@ -86,6 +87,7 @@ internal sealed partial class LinkListener(LinkHandshake handshake, LinkTable ta
         if (permit is null)
         {
             LogStranger(connection.RemoteEndPoint, $"limit reached: {limit}");
+            connection.Abort();
             return null;
         }
 
@@ -140,4 +142,7 @@ internal sealed partial class LinkListener(LinkHandshake handshake, LinkTable ta
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Serving the connection from {Remote} failed")]
     private partial void LogServingFailed(Exception exception, EndPoint? remote);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "Disposing the connection from {Remote} failed")]
+    private partial void LogDisposeFailed(Exception exception, EndPoint? remote);
 }
