@@ -16,6 +16,7 @@ internal sealed class HandshakeLimits(LinkOptions options, TimeProvider time)
     private readonly Lock _lock = new();
     private readonly Dictionary<IPAddress, Address> _addresses = [];
     private readonly long _interval = time.TimestampFrequency / options.HandshakesPerSecond;
+    private long _forgetAt;
     private int _running;
 
     /// <summary>Lets a connection in, until the returned permit is disposed; null where a limit is reached.</summary>
@@ -68,8 +69,15 @@ internal sealed class HandshakeLimits(LinkOptions options, TimeProvider time)
         return true;
     }
 
+    // Looks through all of them, so not for every stranger.
     private bool Forget(long now)
     {
+        if (now < _forgetAt)
+        {
+            return false;
+        }
+
+        _forgetAt = now + time.TimestampFrequency;
         foreach (var (key, _) in _addresses.Where(entry => entry.Value.Running == 0 && entry.Value.Due <= now).ToArray())
         {
             _addresses.Remove(key);

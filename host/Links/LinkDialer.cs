@@ -77,13 +77,13 @@ internal sealed class LinkDialer(Func<string, IPeerTransport?> transports, LinkH
             await connection.DisposeAsync();
             if (e is HandshakeException failed)
             {
-                throw Explain(address, failed);
+                throw Explain(address, failed, ticket is not null);
             }
 
             throw;
         }
 
-        var (link, completion) = table.Start(connection, peer, isInitiator: true, address, number);
+        var (link, _) = table.Start(connection, peer, isInitiator: true, address, number);
         try
         {
             // The link itself gives up when no record comes in time.
@@ -103,10 +103,13 @@ internal sealed class LinkDialer(Func<string, IPeerTransport?> transports, LinkH
             return kept;
         }
 
-        await completion.WaitAsync(cancellationToken);
-        throw await link.Ended is LinkEnd.Broken
-            ? new LinkDialException(DialFault.Certificate, $"{address} refused this node's proof: its certificate may have expired, or belong to another network; check the clocks and `dawn id` at both ends.")
-            : new LinkDialException(DialFault.Refused, $"{address} took up the link and closed it: {await link.Ended}.");
+        throw await link.Ended.WaitAsync(cancellationToken) switch
+        {
+            LinkEnd.Broken => new LinkDialException(
+                DialFault.Certificate, $"{address} refused this node's proof: its certificate may have expired, or belong to another network; check the clocks and `dawn id` at both ends."),
+            LinkEnd.Silent => new LinkDialException(DialFault.Timeout, $"{address} did not finish the handshake in time."),
+            var end => new LinkDialException(DialFault.Refused, $"{address} took up the link and closed it: {end}."),
+        };
     }
 
     private async Task<ConnectionContext> ConnectAsync(IPeerTransport transport, Uri address, CancellationToken cancellationToken)
@@ -127,13 +130,14 @@ internal sealed class LinkDialer(Func<string, IPeerTransport?> transports, LinkH
         }
     }
 
-    private static LinkDialException Explain(Uri address, HandshakeException failed)
+    private static LinkDialException Explain(Uri address, HandshakeException failed, bool byTicket)
     {
         var (fault, words) = failed.Fault switch
         {
             HandshakeFault.Timeout => (DialFault.Timeout, failed.Message),
             HandshakeFault.Closed => (DialFault.NotDawn, $"{failed.Message}; it may be no Dawn node, or limit new connections"),
             HandshakeFault.Malformed => (DialFault.NotDawn, failed.Message),
+            HandshakeFault.Secret when byTicket => (DialFault.Secret, "it does not take this ticket: spent, expired, or another node's; ask for a new one"),
             HandshakeFault.Secret => (DialFault.Secret, $"{failed.Message}; check Dawn:Network:Secret at both ends"),
             HandshakeFault.OtherNode or HandshakeFault.Signature => (DialFault.OtherNode, failed.Message),
             HandshakeFault.Self => (DialFault.Self, failed.Message),

@@ -153,7 +153,7 @@ internal sealed class LinkHandshake(INodeIdentity identity, StaticKey staticKey,
 
     private static async ValueTask ReadMessageAsync(PipeReader input, PeerHandshake handshake, CancellationToken cancellationToken)
     {
-        const string Refused = "it closed within the handshake, as nodes do when the network secret differs, a ticket is spent or a certificate doesn't hold";
+        const string Refused = "it closed within the handshake, as nodes do where the network secret differs";
         var length = BinaryPrimitives.ReadUInt16BigEndian(await ReadExactlyAsync(input, 2, HandshakeFault.Secret, Refused, cancellationToken));
         if (length > PeerHandshake.MaxMessage)
         {

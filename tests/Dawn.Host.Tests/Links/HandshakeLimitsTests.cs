@@ -71,7 +71,7 @@ public class HandshakeLimitsTests
     public void Memory_for_addresses_is_bounded_and_old_ones_are_forgotten()
     {
         var limits = new HandshakeLimits(new(), _time);
-        var let = Enumerable.Range(0, 10_000).Count(i => Knock(limits, new IPEndPoint(new IPAddress(0x0a000000 + i), 1), 1) == 1);
+        var let = Enumerable.Range(0, 10_000).Count(i => Knock(limits, new IPEndPoint(new IPAddress([10, 1, (byte)(i >> 8), (byte)i]), 1), 1) == 1);
         Assert.Equal(8_192, let);
         _time.Advance(TimeSpan.FromSeconds(1));
         Assert.Equal(1, Knock(limits, One, 1));

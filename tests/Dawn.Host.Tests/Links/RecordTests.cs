@@ -16,7 +16,7 @@ public class RecordTests
     [InlineData(false)]
     [InlineData(true)]
     public void Frames_come_out_as_they_went_in_and_no_frame_straddles_records(bool isSealed) =>
-        Frame.Array[1, 40].Sample(frames =>
+        Frame.Array[1, 12].Sample(frames =>
         {
             var sent = frames.SelectMany(frame => frame).ToArray();
             var (seal, open) = Keys(isSealed);
@@ -36,11 +36,11 @@ public class RecordTests
                 records++;
             }
 
-            Assert.Equal(sent, received);
+            Assert.True(received.ToArray().AsSpan().SequenceEqual(sent));
             Assert.True(buffer.IsEmpty);
             // As few as fit: any two neighbours would not have fitted into one.
             Assert.True(records <= 1 + 2 * sent.Length / RecordWriter.MaxRecord, $"{records} records for {sent.Length} bytes");
-        }, iter: 30);
+        }, iter: 30, threads: 1);
 
     [Fact]
     public void Records_open_once_and_in_order_alone()
