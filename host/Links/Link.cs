@@ -7,21 +7,13 @@ using Microsoft.AspNetCore.Connections;
 namespace Dawn.Links;
 
 /// <summary>A link over a connection whose handshake is done: records out, records in, keep-alive and an end that is told (docs/protocol.md, "Records").</summary>
-/// <remarks>
-/// One loop writes and one reads, for as long as <see cref="RunAsync"/> runs. Silence is counted in ticks of a timer rather than in time:
-/// a process that was stopped for a minute finds its links alive, since the ticks it missed don't count.
-/// </remarks>
+/// <remarks>One loop writes and one reads, for as long as <see cref="RunAsync"/> runs; a timer watches both.</remarks>
 internal sealed partial class Link : ILink
 {
     /// <summary>The body of the longest frame.</summary>
     public const int MaxFrame = RecordWriter.MaxRecord - SendQueue.FrameHead;
 
     private const int None = -1;
-
-    private const int TicksPerPing = 5;
-
-    // A busy link hears enough not to ping for life; it still pings this often, to know the round trip.
-    private const int TicksPerMeasurement = 15;
 
     private readonly ConnectionContext _connection;
     private readonly PipeReader _input;
@@ -42,13 +34,8 @@ internal sealed partial class Link : ILink
     private volatile int _closing = None;
     private volatile int _end = None;
     private volatile bool _isFlushing;
-    private bool _isUp;
+    private volatile bool _isUp;
     private bool _isDeaf;
-    private int _ticks;
-    private int _silentTicks;
-    private int _flushes;
-    private int _flushesSeen;
-    private int _stuckTicks;
 
     public Link(
         ConnectionContext connection, LinkPeer peer, bool isInitiator, Uri address, long number, LinkOptions options, ILinkHandler handler,
@@ -75,9 +62,6 @@ internal sealed partial class Link : ILink
     public long Number { get; }
 
     public TimeSpan? RoundTrip => _roundTrip.Last;
-
-    /// <summary>True where a ping has gone unanswered for a while: the link may be dead, and is no reason to refuse another.</summary>
-    public bool IsSuspect => Volatile.Read(ref _silentTicks) > TicksPerPing;
 
     public Task<LinkEnd> Ended => _ended.Task;
 
@@ -151,10 +135,11 @@ internal sealed partial class Link : ILink
             while (_end == None)
             {
                 var read = await _input.ReadAsync();
+                // Bytes count, not records: a full record takes its time on a slow line.
+                Volatile.Write(ref _silentTicks, 0);
                 var buffer = read.Buffer;
                 while (_end == None && RecordReader.TryTake(ref buffer, out var body))
                 {
-                    Volatile.Write(ref _silentTicks, 0);
                     OnRecord(body);
                 }
 
@@ -300,48 +285,6 @@ internal sealed partial class Link : ILink
         }
     }
 
-    private void OnTick(TimeSpan tick)
-    {
-        if (_end != None)
-        {
-            return;
-        }
-
-        var ticks = ++_ticks;
-        var silent = Interlocked.Increment(ref _silentTicks);
-        var flushes = Volatile.Read(ref _flushes);
-        _stuckTicks = _isFlushing && flushes == _flushesSeen ? _stuckTicks + 1 : 0;
-        _flushesSeen = flushes;
-        if (_stuckTicks >= _options.WriteTimeout / tick)
-        {
-            End(LinkEnd.Limit, $"it has read nothing for {_options.WriteTimeout.TotalSeconds:0} s");
-        }
-        else if (silent >= _options.DeadAfter / tick || (!_isUp && ticks >= _options.HandshakeTimeout / tick))
-        {
-            End(LinkEnd.Silent, "nothing was heard from it");
-        }
-        else if (Certificate is null && ticks >= _options.NewcomerLifetime / tick)
-        {
-            BeginClose(LinkEnd.Limit, "the time to redeem a ticket is over");
-        }
-        else if (Certificate is { } certificate && certificate.NotAfter <= _time.GetUtcNow())
-        {
-            BeginClose(LinkEnd.CertificateExpired, "your certificate has expired");
-        }
-        else if (silent % TicksPerPing == 0 || ticks % TicksPerMeasurement == 0)
-        {
-            Ping();
-        }
-    }
-
-    private void Ping()
-    {
-        Span<byte> body = stackalloc byte[RoundTripMeter.PingSize];
-        _roundTrip.OnPing(body);
-        // A full queue needs no ping: what is in it asks the same.
-        _queue.TryAdd(LinkFrame.Ping, body, default, isControl: true);
-    }
-
     private LinkEnd ClosingOr(LinkEnd other) => _closing is not None and var closing ? (LinkEnd)closing : other;
 
     // The first reason counts. What the other end closed, or has answered our close of, may leave in peace; all else is torn down.
@@ -359,11 +302,29 @@ internal sealed partial class Link : ILink
 
         LogEnding(Remote.ToShortString(), reason, cause);
         _queue.Abort();
-        _output.CancelPendingFlush();
-        _input.CancelPendingRead();
+        Safely(() =>
+        {
+            _output.CancelPendingFlush();
+            _input.CancelPendingRead();
+        });
         if (reason is LinkEnd.Broken or LinkEnd.Silent or LinkEnd.Limit or LinkEnd.Protocol)
         {
-            _connection.Abort(new ConnectionAbortedException(cause));
+            AbortConnection(cause);
+        }
+    }
+
+    private void AbortConnection(string cause) => Safely(() => _connection.Abort(new ConnectionAbortedException(cause)));
+
+    // A pipe or a connection that is done already may say so; this may be a timer's thread, where nobody would catch it.
+    private void Safely(Action call)
+    {
+        try
+        {
+            call();
+        }
+        catch (Exception e)
+        {
+            LogDisposeFailed(e, Remote.ToShortString());
         }
     }
 
@@ -372,15 +333,15 @@ internal sealed partial class Link : ILink
     {
         try
         {
-            await writing.WaitAsync(_options.CloseTimeout, _time);
+            using var abort = _time.CreateTimer(_ => AbortConnection("it does not let go"), null, _options.CloseTimeout, Timeout.InfiniteTimeSpan);
+            await writing.WaitAsync(2 * _options.CloseTimeout, _time);
             _peer.Send?.Dispose();
             _peer.Receive?.Dispose();
-            await _connection.DisposeAsync().AsTask().WaitAsync(_options.CloseTimeout, _time);
+            await _connection.DisposeAsync().AsTask().WaitAsync(2 * _options.CloseTimeout, _time);
         }
         catch (Exception e)
         {
             LogDisposeFailed(e, Remote.ToShortString());
-            _connection.Abort();
         }
     }
 

@@ -100,8 +100,15 @@ public class LinkTableTests
         var faults = new ConnectionFaults();
         _network.Faults = number => number == 0 ? faults : null;
         var old = await smaller.DialAsync(greater);
-        await greater.Handler.NextAsync(LinkEventKind.Up);
+        var accepted = (await greater.Handler.NextAsync(LinkEventKind.Up)).Link;
         await smaller.Handler.NextAsync(LinkEventKind.Up);
+        // Until nothing is under way any more that could count as a sign of life.
+        while (old.RoundTrip is null || accepted.RoundTrip is null)
+        {
+            Cancel.ThrowIfCancellationRequested();
+            await Task.Yield();
+        }
+
         faults.ToListener.Pause();
         faults.ToDialer.Pause();
         _time.Advance(TimeSpan.FromSeconds(6));
