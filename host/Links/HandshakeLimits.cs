@@ -1,0 +1,137 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Dawn.Links;
+
+/// <summary>How many strangers may knock, in all and from one address. Thread-safe.</summary>
+/// <remarks>
+/// Rates by GCRA: an address has one time stamp, of when its next connection would be due at the allowed rate; it may run ahead of now by the burst.
+/// Loopback counts in all alone: behind it stand this machine, whose processes need no network to do harm, or a proxy, which stands for everybody.
+/// </remarks>
+internal sealed class HandshakeLimits(LinkOptions options, TimeProvider time)
+{
+    // An address without running handshakes is forgotten once its stamp is past; beyond this many at once nobody new is let in.
+    private const int MaxAddresses = 8_192;
+
+    private readonly Lock _lock = new();
+    private readonly Dictionary<IPAddress, Address> _addresses = [];
+    private readonly long _interval = time.TimestampFrequency / options.HandshakesPerSecond;
+    private long _forgetAt;
+    private int _running;
+
+    /// <summary>Lets a connection in, until the returned permit is disposed; null where a limit is reached.</summary>
+    public IDisposable? TryEnter(EndPoint? remote, out string? limit)
+    {
+        lock (_lock)
+        {
+            limit = null;
+            if (_running >= options.MaxHandshakes)
+            {
+                limit = $"{options.MaxHandshakes} handshakes at once";
+                return null;
+            }
+
+            var key = KeyOf(remote);
+            if (key is not null && !TryCount(key, out limit))
+            {
+                return null;
+            }
+
+            _running++;
+            return new Permit(this, key);
+        }
+    }
+
+    private bool TryCount(IPAddress key, out string? limit)
+    {
+        var now = time.GetTimestamp();
+        if (!_addresses.TryGetValue(key, out var address))
+        {
+            if (_addresses.Count >= MaxAddresses && !Forget(now))
+            {
+                limit = $"{MaxAddresses} addresses at once";
+                return false;
+            }
+
+            address = _addresses[key] = new() { Due = now };
+        }
+
+        var due = Math.Max(now, address.Due);
+        limit = address.Running >= options.MaxHandshakesPerAddress ? $"{options.MaxHandshakesPerAddress} handshakes at once from {key}"
+            : due - now > (options.HandshakeBurst - 1) * _interval ? $"{options.HandshakesPerSecond} connections a second from {key}"
+            : null;
+        if (limit is not null)
+        {
+            return false;
+        }
+
+        (address.Due, address.Running) = (due + _interval, address.Running + 1);
+        return true;
+    }
+
+    // Looks through all of them, so not for every stranger.
+    private bool Forget(long now)
+    {
+        if (now < _forgetAt)
+        {
+            return false;
+        }
+
+        _forgetAt = now + time.TimestampFrequency;
+        foreach (var (key, _) in _addresses.Where(entry => entry.Value.Running == 0 && entry.Value.Due <= now).ToArray())
+        {
+            _addresses.Remove(key);
+        }
+
+        return _addresses.Count < MaxAddresses;
+    }
+
+    private void Leave(IPAddress? key)
+    {
+        lock (_lock)
+        {
+            _running--;
+            if (key is not null)
+            {
+                _addresses[key].Running--;
+            }
+        }
+    }
+
+    // An IPv6 host has a whole /64 to itself; what comes over other transports than IP counts in all alone.
+    private static IPAddress? KeyOf(EndPoint? remote)
+    {
+        if (remote is not IPEndPoint { Address: var address } || IPAddress.IsLoopback(address))
+        {
+            return null;
+        }
+
+        if (address.IsIPv4MappedToIPv6)
+        {
+            address = address.MapToIPv4();
+            return IPAddress.IsLoopback(address) ? null : address;
+        }
+
+        return address.AddressFamily == AddressFamily.InterNetworkV6 ? new IPAddress([.. address.GetAddressBytes().AsSpan(0, 8), .. new byte[8]]) : address;
+    }
+
+    private sealed class Address
+    {
+        public long Due { get; set; }
+
+        public int Running { get; set; }
+    }
+
+    private sealed class Permit(HandshakeLimits limits, IPAddress? key) : IDisposable
+    {
+        private int _left;
+
+        public void Dispose()
+        {
+            if (Interlocked.Exchange(ref _left, 1) == 0)
+            {
+                limits.Leave(key);
+            }
+        }
+    }
+}

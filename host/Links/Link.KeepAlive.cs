@@ -1,0 +1,62 @@
+namespace Dawn.Links;
+
+// Silence is counted in ticks of a timer rather than in time: a process that was stopped for a minute finds its links alive,
+// since the ticks it missed don't count.
+internal sealed partial class Link
+{
+    private const int TicksPerPing = 5;
+
+    // A busy link hears enough not to ping for life; it still pings this often, to know the round trip.
+    private const int TicksPerMeasurement = 15;
+
+    private int _ticks;
+    private int _silentTicks;
+    private int _flushes;
+    private int _flushesSeen;
+    private int _stuckTicks;
+
+    /// <summary>True where a ping has gone unanswered for a while: the link may be dead, and is no reason to refuse another.</summary>
+    public bool IsSuspect => Volatile.Read(ref _silentTicks) > TicksPerPing;
+
+    private void OnTick(TimeSpan tick)
+    {
+        if (_end != None)
+        {
+            return;
+        }
+
+        var ticks = ++_ticks;
+        var silent = Interlocked.Increment(ref _silentTicks);
+        var flushes = Volatile.Read(ref _flushes);
+        _stuckTicks = _isFlushing && flushes == _flushesSeen ? _stuckTicks + 1 : 0;
+        _flushesSeen = flushes;
+        if (_stuckTicks >= _options.WriteTimeout / tick)
+        {
+            End(LinkEnd.Limit, $"it has read nothing for {_options.WriteTimeout.TotalSeconds:0} s");
+        }
+        else if (silent >= _options.DeadAfter / tick || (!_isUp && ticks >= _options.HandshakeTimeout / tick))
+        {
+            End(LinkEnd.Silent, "nothing was heard from it");
+        }
+        else if (Certificate is null && ticks >= _options.NewcomerLifetime / tick)
+        {
+            BeginClose(LinkEnd.Limit, "the time to redeem a ticket is over");
+        }
+        else if (Certificate is { } certificate && certificate.NotAfter <= _time.GetUtcNow())
+        {
+            BeginClose(LinkEnd.CertificateExpired, "your certificate has expired");
+        }
+        else if (silent % TicksPerPing == 0 || ticks % TicksPerMeasurement == 0)
+        {
+            Ping();
+        }
+    }
+
+    private void Ping()
+    {
+        Span<byte> body = stackalloc byte[RoundTripMeter.PingSize];
+        _roundTrip.OnPing(body);
+        // A full queue needs no ping: what is in it asks the same.
+        _queue.TryAdd(LinkFrame.Ping, body, default, isControl: true);
+    }
+}
