@@ -72,7 +72,8 @@ internal sealed class SendQueue
     /// <summary>The next frame to transmit: what was lost first, then what is new. False where none is due or it is longer than <paramref name="room"/>.</summary>
     public bool TryNext(int room, out ulong sequence, out ReadOnlySpan<byte> frame)
     {
-        (sequence, frame) = (NextToSend, default);
+        sequence = NextToSend;
+        frame = default;
         if (_lost > 0)
         {
             for (_lostFrom = Math.Max(_lostFrom, First); At(_lostFrom).State != FrameState.Lost; _lostFrom++)

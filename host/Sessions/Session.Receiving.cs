@@ -81,7 +81,7 @@ internal sealed partial class Session
 
         foreach (var channel in opened)
         {
-            _onOpened(channel);
+            _onOpened(this, channel);
         }
 
         Flush();

@@ -41,7 +41,7 @@ internal sealed partial class Session
     private readonly SessionContext _context;
     private readonly SessionPeer _peer;
     private readonly EpochKeys _keys;
-    private readonly Action<OpenedChannel> _onOpened;
+    private readonly Action<Session, OpenedChannel> _onOpened;
     private readonly Action<Session> _onEnded;
     private readonly long _started;
     private readonly ITimer _timer;
@@ -67,7 +67,7 @@ internal sealed partial class Session
 
     /// <param name="onOpened">Called for each channel that the other end opens, outside of locks.</param>
     /// <param name="onEnded">Called once, outside of locks.</param>
-    public Session(SessionContext context, SessionPeer peer, (Aead Send, Aead Receive) keys, Action<OpenedChannel> onOpened, Action<Session> onEnded)
+    public Session(SessionContext context, SessionPeer peer, (Aead Send, Aead Receive) keys, Action<Session, OpenedChannel> onOpened, Action<Session> onEnded)
     {
         (_context, _peer, _onOpened, _onEnded) = (context, peer, onOpened, onEnded);
         _keys = new(0, keys.Send, keys.Receive);
@@ -95,6 +95,9 @@ internal sealed partial class Session
 
     /// <summary>Ends once the session is over, and never fails.</summary>
     public Task Ended => _ended.Task;
+
+    /// <summary>Why it ended, for people.</summary>
+    public string EndReason => _end?.Message ?? "";
 
     /// <summary>True once the other end has proven that it has the keys: something from it has authenticated.</summary>
     public bool IsConfirmed { get; private set; }

@@ -61,32 +61,16 @@ internal sealed class SessionChannel : MeshChannel
     {
         while (true)
         {
-            bool raised;
-            MessageBuffer message;
-            lock (_session.Gate)
+            if (TryReceive(out var message, out var windowRaised))
             {
-                if (!_unread.TryDequeue(out message))
+                if (windowRaised)
                 {
-                    if (!_closed)
-                    {
-                        goto wait;
-                    }
-
-                    return _failure is null ? null : throw new MeshException(_failure.Error, _failure.Message, _failure);
+                    _session.Flush();
                 }
 
-                _read += message.Span.Length;
-                Release(message.Span.Length + MessageOverhead);
-                raised = RaiseWindow();
+                return message;
             }
 
-            if (raised)
-            {
-                _session.Flush();
-            }
-
-            return message;
-        wait:
             await _readable.WaitAsync(cancellationToken);
         }
     }
@@ -215,6 +199,7 @@ internal sealed class SessionChannel : MeshChannel
             queued = Queue(message, number, begins: true, out var done);
             if (!done && queued == 0)
             {
+                number = -1;
                 return false;
             }
 
@@ -254,55 +239,73 @@ internal sealed class SessionChannel : MeshChannel
         return queued;
     }
 
+    private bool TryReceive(out MessageBuffer? message, out bool windowRaised)
+    {
+        (message, windowRaised) = (null, false);
+        lock (_session.Gate)
+        {
+            if (_unread.TryDequeue(out var next))
+            {
+                message = next;
+                _read += next.Span.Length;
+                Release(next.Span.Length + MessageOverhead);
+                windowRaised = RaiseWindow();
+                return true;
+            }
+
+            if (_closed && _failure is not null)
+            {
+                throw new MeshException(_failure.Error, _failure.Message, _failure);
+            }
+
+            return _closed;
+        }
+    }
+
+    // For a message that doesn't fit at once; a negative number means that nothing of it is queued yet.
     private async ValueTask<long> SendSlowlyAsync(ReadOnlyMemory<byte> message, CancellationToken cancellationToken, int queued = 0, long number = -1)
     {
         try
         {
-            await _rest.WaitAsync(cancellationToken);
-            while (number < 0 && !TryQueue(message.Span, out queued, out number))
+            if (number < 0)
             {
-                number = -1;
-                await _writable.WaitAsync(cancellationToken);
+                await _rest.WaitAsync(cancellationToken);
+                while (!TryQueue(message.Span, out queued, out number))
+                {
+                    await _writable.WaitAsync(cancellationToken);
+                }
+
+                _session.Flush();
             }
 
-            await FinishAsync(message[queued..], at => queued += at, cancellationToken);
+            while (queued < message.Length)
+            {
+                await _writable.WaitAsync(cancellationToken);
+                lock (_session.Gate)
+                {
+                    queued += Queue(message.Span[queued..], number, begins: false, out _);
+                }
+
+                _session.Flush();
+            }
+
             return number;
         }
         catch (OperationCanceledException) when (number >= 0)
         {
             // Half a message can't be taken back, and must not cost the channel: the rest follows by itself, from a copy.
-            _rest = FinishCopyAsync(MessageBuffer.CopyOf(message.Span[queued..]));
+            _rest = FinishCopyAsync(MessageBuffer.CopyOf(message.Span[queued..]), number);
             throw;
         }
     }
 
-    private async Task FinishAsync(ReadOnlyMemory<byte> rest, Action<int>? onQueued, CancellationToken cancellationToken)
-    {
-        while (!rest.IsEmpty)
-        {
-            int queued;
-            lock (_session.Gate)
-            {
-                queued = Queue(rest.Span, -1, begins: false, out _);
-            }
-
-            rest = rest[queued..];
-            onQueued?.Invoke(queued);
-            _session.Flush();
-            if (!rest.IsEmpty)
-            {
-                await _writable.WaitAsync(cancellationToken);
-            }
-        }
-    }
-
-    private async Task FinishCopyAsync(MessageBuffer rest)
+    private async Task FinishCopyAsync(MessageBuffer rest, long number)
     {
         using (rest)
         {
             try
             {
-                await FinishAsync(rest.Memory, null, CancellationToken.None);
+                await SendSlowlyAsync(rest.Memory, CancellationToken.None, 0, number);
             }
             catch (MeshException)
             {
