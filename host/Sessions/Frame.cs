@@ -72,7 +72,7 @@ internal ref struct Frame
     public readonly bool IsSequenced => (byte)Type >= FirstSequenced;
 
     /// <summary>Takes one frame from the front of <paramref name="rest"/>; false where it is cut off, of unknown type, or breaks its layout.</summary>
-    public static bool TryRead(ref ReadOnlySpan<byte> rest, out Frame frame)
+    public static bool TryRead(scoped ref ReadOnlySpan<byte> rest, out Frame frame)
     {
         frame = new() { Text = "", Caller = "" };
         if (rest.IsEmpty)
@@ -230,7 +230,7 @@ internal ref struct Frame
     // Cuts a text that is too long at the last whole character.
     private static int WriteText8(Span<byte> to, string text)
     {
-        Utf8.FromUtf16(text, to.Slice(1, 255), out _, out var written);
+        Utf8.FromUtf16(text, to[1..Math.Min(to.Length, 256)], out _, out var written);
         to[0] = (byte)written;
         return 1 + written;
     }

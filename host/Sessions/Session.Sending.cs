@@ -113,6 +113,9 @@ internal sealed partial class Session
         if (_out.IsEmpty)
         {
             _progressAt = Now;
+            _out.Add(rented, length, channel, startsMessage);
+            Schedule(_progressAt);
+            return;
         }
 
         _out.Add(rented, length, channel, startsMessage);

@@ -23,8 +23,10 @@ internal sealed partial class Session
     /// <summary>Channels open at once (docs/protocol.md, "Windows").</summary>
     public const int MaxChannels = 1_024;
 
+    /// <summary>Without any progress for so long while something is outstanding, the session is lost.</summary>
+    public static readonly TimeSpan ProgressTimeOut = TimeSpan.FromSeconds(30);
+
     private const long AckDelay = 20 * TimeSpan.TicksPerMillisecond;
-    private const long ProgressTimeOut = 30 * TimeSpan.TicksPerSecond;
     private const long StallAfter = 3 * TimeSpan.TicksPerSecond;
     private const long IdleTimeOut = 10 * TimeSpan.TicksPerMinute;
     private const long MeasureEvery = 10 * TimeSpan.TicksPerSecond;
@@ -283,9 +285,9 @@ internal sealed partial class Session
 
             var now = Now;
             _timerAt = Never;
-            if (!_out.IsEmpty && now - _progressAt >= ProgressTimeOut)
+            if (!_out.IsEmpty && now - _progressAt >= ProgressTimeOut.Ticks)
             {
-                end = (MeshError.Lost, $"Node {Remote.ToShortString()} has acknowledged nothing for {ProgressTimeOut / TimeSpan.TicksPerSecond} s.");
+                end = (MeshError.Lost, $"Node {Remote.ToShortString()} has acknowledged nothing for {ProgressTimeOut.TotalSeconds:0} s.");
             }
             else if (_channels.Count == 0 && now - _idleSince >= IdleTimeOut)
             {
@@ -359,7 +361,7 @@ internal sealed partial class Session
 
         var due = Math.Min(Math.Min(_ackAt, _lazyAt), Math.Min(_retransmitAt, _resendAt));
         due = Math.Min(due, now + LongestWait);
-        due = _out.IsEmpty ? due : Math.Min(due, _progressAt + ProgressTimeOut);
+        due = _out.IsEmpty ? due : Math.Min(due, _progressAt + ProgressTimeOut.Ticks);
         due = _channels.Count > 0 ? due : Math.Min(due, _idleSince + IdleTimeOut);
         if (due < _timerAt)
         {

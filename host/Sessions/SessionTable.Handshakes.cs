@@ -82,16 +82,17 @@ internal sealed partial class SessionTable
     }
 
     // Repeats message 3 until something from the other end authenticates; a ping makes sure that something comes.
+    // While there is no way at all, the session's own time-out decides: message 3 may have arrived before.
     private async Task ConfirmAsync(Session session, byte[] last, bool sent)
     {
-        using var giveUp = new CancellationTokenSource(SessionHandshakes.GiveUp, time);
+        using var giveUp = new CancellationTokenSource(Session.ProgressTimeOut, time);
         try
         {
-            for (var i = 0; !session.IsConfirmed && !session.Ended.IsCompleted;)
+            for (var i = 0; i < Repetitions.Length && !session.IsConfirmed && !session.Ended.IsCompleted;)
             {
                 if (sent)
                 {
-                    await PauseAsync(Repetitions[Math.Min(i++, Repetitions.Length - 1)], session.Ended, giveUp.Token);
+                    await PauseAsync(Repetitions[i++], session.Ended, giveUp.Token);
                 }
                 else
                 {
@@ -108,10 +109,12 @@ internal sealed partial class SessionTable
         }
         catch (Exception e) when (e is OperationCanceledException or MeshException)
         {
-            if (!session.IsConfirmed)
-            {
-                session.End(MeshError.Lost, $"Node {session.Remote.ToShortString()} did not finish the handshake.", tell: false);
-            }
+            // No way for too long.
+        }
+
+        if (!session.IsConfirmed)
+        {
+            session.End(MeshError.Lost, $"Node {session.Remote.ToShortString()} did not finish the handshake.", tell: false);
         }
     }
 
