@@ -52,6 +52,7 @@ internal sealed partial class Session
                     }
 
                     IsConfirmed = true;
+                    (_doubtedAt, _doubtPingAt) = (Never, Never);
                     _bytesReceived += segment.Length;
                     violation = TakeFrames(plaintext, out goodbye);
                     if (_opened.Count > 0)

@@ -69,7 +69,7 @@ internal sealed partial class Session
     {
         lock (Gate)
         {
-            if (_flushing || _blocked)
+            if (_flushing || _blocked || !IsSomethingDue)
             {
                 return;
             }
@@ -100,6 +100,8 @@ internal sealed partial class Session
             ArrayPool<byte>.Shared.Return(segment);
         }
     }
+
+    private bool IsSomethingDue => _end is not null ? !_sendDisposed : _ackNow || _pongDue || _pingDue || _out.HasDue;
 
     // Every sequenced frame of this direction is numbered here, once and in order.
     private void Enqueue(byte[] rented, int length, SessionChannel? channel = null, long startsMessage = -1)
@@ -142,7 +144,7 @@ internal sealed partial class Session
                 return false;
             }
 
-            if (!(_ackNow || _pongDue || _pingDue || _out.HasDue) || !_keys.TryTakeNonce(out nonce))
+            if (!IsSomethingDue || !_keys.TryTakeNonce(out nonce))
             {
                 _flushing = false;
                 Schedule(Now);

@@ -38,6 +38,10 @@ internal sealed partial class Session
     // Ids that this end has closed and the other has not, which frames on the way may still name. Peers answer a close, so this is for those that don't.
     private const int MaxClosing = 8_192;
 
+    // How long a session that the other end seems not to know may show a sign of life; asked for several times.
+    private const long DoubtTimeOut = 3 * TimeSpan.TicksPerSecond;
+    private const long DoubtPingEvery = TimeSpan.TicksPerSecond;
+
     private const long Never = long.MaxValue;
 
     private readonly SessionContext _context;
@@ -63,7 +67,9 @@ internal sealed partial class Session
     private long _lazyAt = Never;
     private long _retransmitAt = Never;
     private long _resendAt = Never;
-    private long _resentAt;
+    private long _resentAt = -ResendPause;
+    private long _doubtedAt = Never;
+    private long _doubtPingAt = Never;
     private long _progressAt;
     private long _idleSince;
 
@@ -116,7 +122,7 @@ internal sealed partial class Session
         {
             lock (Gate)
             {
-                return _end is null
+                return _end is null && _doubtedAt == Never
                     && (_out.IsEmpty || Now - _progressAt < StallAfter)
                     && (_channels.Count > 0 || Now - _idleSince < IdleTimeOut - TimeSpan.TicksPerMinute);
             }
@@ -172,12 +178,12 @@ internal sealed partial class Session
         }
     }
 
-    /// <summary>The path to the other end came or changed: what was under way may be lost.</summary>
+    /// <summary>The path to the other end came or changed: what was under way may be lost, or the other end have been restarted.</summary>
     public void OnPathChanged()
     {
         lock (Gate)
         {
-            if (_end is not null || _out.InFlight == 0)
+            if (_end is not null)
             {
                 return;
             }
@@ -192,6 +198,27 @@ internal sealed partial class Session
             }
 
             Resend(now);
+        }
+
+        Flush();
+    }
+
+    /// <summary>
+    /// Somebody says that the other end doesn't know this session, as after a restart. Anybody on the way can say so,
+    /// and it counts only when nothing authentic comes while asked for, which whoever stops the traffic could bring about anyway.
+    /// </summary>
+    public void Doubt()
+    {
+        lock (Gate)
+        {
+            if (_end is not null || _doubtedAt != Never)
+            {
+                return;
+            }
+
+            var now = Now;
+            (_doubtedAt, _doubtPingAt, _pingDue) = (now, now + DoubtPingEvery, true);
+            Schedule(now);
         }
 
         Flush();
@@ -289,6 +316,10 @@ internal sealed partial class Session
             {
                 end = (MeshError.Lost, $"Node {Remote.ToShortString()} has acknowledged nothing for {ProgressTimeOut.TotalSeconds:0} s.");
             }
+            else if (_doubtedAt != Never && now - _doubtedAt >= DoubtTimeOut)
+            {
+                end = (MeshError.Lost, $"Node {Remote.ToShortString()} no longer knows the session; it was probably restarted.");
+            }
             else if (_channels.Count == 0 && now - _idleSince >= IdleTimeOut)
             {
                 end = (MeshError.None, "The session was idle.");
@@ -322,6 +353,11 @@ internal sealed partial class Session
             _lazyAt = Never;
         }
 
+        if (_doubtPingAt <= now)
+        {
+            (_pingDue, _doubtPingAt) = (true, now + DoubtPingEvery);
+        }
+
         if (_resendAt <= now)
         {
             Resend(now);
@@ -346,6 +382,7 @@ internal sealed partial class Session
 
     private void Resend(long now)
     {
+        _pingDue |= _out.InFlight == 0;
         _out.MarkAllLost();
         _roundTrip.EndBackOff();
         (_resendAt, _resentAt) = (Never, now);
@@ -360,7 +397,7 @@ internal sealed partial class Session
         }
 
         var due = Math.Min(Math.Min(_ackAt, _lazyAt), Math.Min(_retransmitAt, _resendAt));
-        due = Math.Min(due, now + LongestWait);
+        due = Math.Min(Math.Min(due, _doubtPingAt), now + LongestWait);
         due = _out.IsEmpty ? due : Math.Min(due, _progressAt + ProgressTimeOut.Ticks);
         due = _channels.Count > 0 ? due : Math.Min(due, _idleSince + IdleTimeOut);
         if (due < _timerAt)

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using Dawn.Agents;
 using Dawn.Identity;
 using Dawn.Noise;
@@ -25,6 +26,10 @@ internal sealed partial class SessionTable(
 
     private static readonly TimeSpan RoomPause = TimeSpan.FromMilliseconds(10);
 
+    // docs/protocol.md, "Envelope": the id of the lost envelope and a code.
+    private const int UndeliverableSize = 8 + 1;
+    private const byte NoSession = 3;
+
     private readonly EnvelopeOutlet _outlet = new(port, identity.Id, entropy);
     private readonly SessionHandshakes _handshakes = new(settings, identity, entropy, time);
     private readonly MemoryBudget _memory = new(MemoryBudget.PerProcess);
@@ -40,6 +45,7 @@ internal sealed partial class SessionTable(
     private readonly Dictionary<(NodeId Peer, ulong Tag), Session> _byTag = [];
     private readonly Dictionary<NodeId, OpeningSession> _opening = [];
     private readonly List<HalfOpenSession> _halfOpen = [];
+    private long _lastTold;
 
     /// <summary>What the sessions are doing, oldest first.</summary>
     public IReadOnlyList<SessionStatus> Snapshot
@@ -152,7 +158,7 @@ internal sealed partial class SessionTable(
 
         if (header.Kind == EnvelopeKind.Segment)
         {
-            OnSegment(header.Source, header.Tag, payload);
+            OnSegment(header, payload);
         }
         else if (header.Kind == EnvelopeKind.Handshake && payload.Length is > SessionHandshakes.NumberSize and <= SessionHandshakes.NumberSize + PeerHandshake.MaxMessage)
         {
@@ -171,23 +177,65 @@ internal sealed partial class SessionTable(
             }
         }
 
-        // Undeliverable is a hint that anybody on the way could forge; retransmission and its time-out decide.
+        else if (header.Kind == EnvelopeKind.Undeliverable && payload.Length == UndeliverableSize && payload[^1] == NoSession)
+        {
+            Find(header.Source, header.Tag)?.Doubt();
+        }
+
+        // Other words of that kind are hints that anybody on the way could forge; retransmission and its time-out decide.
     }
 
-    private void OnSegment(NodeId source, ulong tag, ReadOnlySpan<byte> segment)
+    private Session? Find(NodeId source, ulong tag)
+    {
+        lock (_gate)
+        {
+            return _byTag.GetValueOrDefault((source, tag));
+        }
+    }
+
+    // The other end may not know that this node was restarted. Few such words will do, and none are owed.
+    private void TellNoSession(in EnvelopeHeader header)
+    {
+        lock (_gate)
+        {
+            if (time.GetElapsedTime(_lastTold) < RoomPause)
+            {
+                return;
+            }
+
+            _lastTold = time.GetTimestamp();
+        }
+
+        Span<byte> payload = stackalloc byte[UndeliverableSize];
+        BinaryPrimitives.WriteUInt64BigEndian(payload, header.Id);
+        payload[^1] = NoSession;
+        _outlet.TrySend(EnvelopeKind.Undeliverable, header.Source, header.Tag, payload);
+    }
+
+    private void OnSegment(in EnvelopeHeader header, ReadOnlySpan<byte> segment)
     {
         Session? session;
         HalfOpenSession? halfOpen = null;
         lock (_gate)
         {
-            if (!_byTag.TryGetValue((source, tag), out session))
+            if (!_byTag.TryGetValue((header.Source, header.Tag), out session))
             {
-                halfOpen = FindHalfOpen(source, tag);
+                halfOpen = FindHalfOpen(header.Source, header.Tag);
             }
         }
 
-        session?.OnSegment(segment);
-        halfOpen?.OnSegment(segment, _early);
+        if (session is not null)
+        {
+            session.OnSegment(segment);
+        }
+        else if (halfOpen is not null)
+        {
+            halfOpen.OnSegment(segment, _early);
+        }
+        else
+        {
+            TellNoSession(header);
+        }
     }
 
     private void OnPathChanged(NodeId node)

@@ -232,6 +232,46 @@ public class SessionProtocolTests
         Assert.False(channel.WasTransmitted(100));
     }
 
+    [Fact]
+    public void No_more_than_4096_frames_are_in_flight()
+    {
+        var peer = new RawPeer(initiator: false);
+        var channel = peer.Session.OpenChannel("echo", "gateway");
+        var sent = 1;
+        while (channel.SendAsync(Array.Empty<byte>(), None).IsCompletedSuccessfully)
+        {
+            sent++;
+        }
+
+        Assert.Equal(SendQueue.MaxFrames, sent);
+        Assert.Equal(SendQueue.MaxFrames, peer.Frames.Count(frame => (byte)frame.Type >= Frame.FirstSequenced));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Word_that_the_session_is_unknown_counts_only_when_nothing_authentic_comes(bool answers)
+    {
+        var peer = new RawPeer();
+        peer.Send(peer.Open(0));
+        peer.Segments.Clear();
+        peer.Session.Doubt();
+        Assert.False(peer.Session.IsHealthy);
+        var ping = peer.Frames.Single(frame => frame.Type == FrameType.Ping);
+        if (answers)
+        {
+            peer.Send(peer.Make((to, _) => Frame.WritePing(to, FrameType.Pong, ping.Sequence)));
+            Assert.True(peer.Session.IsHealthy);
+        }
+
+        peer.Time.Advance(TimeSpan.FromSeconds(1));
+        peer.Time.Advance(TimeSpan.FromSeconds(1));
+        Assert.False(peer.HasEnded);
+        peer.Time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Equal(!answers, peer.HasEnded);
+        Assert.Equal(answers ? 1 : 3, peer.Frames.Count(frame => frame.Type == FrameType.Ping));
+    }
+
     [Theory]
     [InlineData("Echo", "gateway")]
     [InlineData("", "gateway")]

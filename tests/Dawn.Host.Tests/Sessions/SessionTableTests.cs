@@ -292,6 +292,25 @@ public class SessionTableTests
     });
 
     [Fact]
+    public void A_restarted_node_is_called_anew_at_once_and_its_old_sessions_end_soon() => Simulation.Run(1, async simulation =>
+    {
+        var (a, b) = (simulation.AddNode(1), simulation.AddNode(2, SessionTests.Echo));
+        await using var channel = await a.Table.OpenChannelAsync(b.Id, "echo", "gateway", None);
+        await channel.SendAsync(new byte[1], None);
+        (await channel.ReceiveAsync(None))!.Value.Dispose();
+        await simulation.Delay(100);
+        var restarted = simulation.Restart(b, SessionTests.Echo);
+        simulation.Heal();
+        await simulation.Delay(50);
+        var at = simulation.Milliseconds;
+        await SessionTests.CallAsync(a, restarted);
+        Assert.InRange(simulation.Milliseconds - at, 0, 20);
+        var e = await Assert.ThrowsAsync<MeshException>(async () => await channel.ReceiveAsync(None));
+        Assert.Equal(MeshError.Lost, e.Error);
+        Assert.InRange(simulation.Milliseconds - at, 2_000, 4_000);
+    });
+
+    [Fact]
     public void Excluding_a_node_ends_its_sessions() => Simulation.Run(1, async simulation =>
     {
         var (a, b, c) = (simulation.AddNode(1), simulation.AddNode(2, SessionTests.Echo), simulation.AddNode(3, SessionTests.Echo));

@@ -69,6 +69,10 @@ internal sealed class Simulation(int seed) : SynchronizationContext
         return node;
     }
 
+    /// <summary>The same node with new keys and nothing of what it knew, as after a kill.</summary>
+    public SimulatedNode Restart(SimulatedNode node, Func<string, MeshChannel, Caller, Task> serve) =>
+        _nodes[node.Id] = new(this, node.Identity, seed + 1_000, serve, EncryptionMode.Required);
+
     public Task Delay(int milliseconds) => Task.Delay(TimeSpan.FromMilliseconds(milliseconds), Time);
 
     public void Cut() => IsCut = true;
