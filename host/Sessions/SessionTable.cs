@@ -74,6 +74,12 @@ internal sealed partial class SessionTable(
             session.End(MeshError.Stopping, "The node is stopping.", tell: true);
         }
 
+        lock (_gate)
+        {
+            _halfOpen.ForEach(Discard);
+            _halfOpen.Clear();
+        }
+
         return Task.CompletedTask;
     }
 

@@ -94,13 +94,18 @@ internal sealed class RawPeer : IEnvelopePort
     /// <summary>Lays out a frame whose sequence is the next.</summary>
     public byte[] Make(Func<byte[], ulong, int> write)
     {
-        var to = new byte[40_000];
+        var to = new byte[Frame.MaxControl];
         return to[..write(to, Sequence++)];
     }
 
     public byte[] Open(uint channel, string agent = "echo", string caller = "gateway") => Make((to, s) => Frame.WriteOpen(to, s, channel, SessionChannel.Window, agent, caller));
 
-    public byte[] Data(uint channel, int length, bool ends = true) => Make((to, s) => Frame.WriteData(to, s, channel, ends, new byte[length]));
+    public byte[] Data(uint channel, int length, bool ends = true)
+    {
+        var to = new byte[Frame.DataOverhead + length];
+        Frame.WriteData(to, Sequence++, channel, ends, new byte[length]);
+        return to;
+    }
 
     public byte[] Close(uint channel) => Make((to, s) => Frame.WriteClose(to, s, channel, 0, ""));
 

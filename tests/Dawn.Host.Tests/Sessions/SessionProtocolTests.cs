@@ -310,7 +310,7 @@ public class SessionProtocolTests
         for (var i = 0; i < 1_200 && !Closed(); i++)
         {
             peer.Segments.Clear();
-            peer.Send([.. Enumerable.Range(0, 960).Select(_ => peer.Data(0, 0, ends: true)[..Frame.DataOverhead])]);
+            peer.Send([.. Enumerable.Range(0, 960).Select(_ => peer.Data(0, 0))]);
         }
 
         Assert.True(Closed());
@@ -363,6 +363,17 @@ public class SessionProtocolTests
         var peer = new RawPeer();
         peer.Send(peer.Make((to, _) => Frame.WritePing(to, FrameType.Ping, 4711)));
         Assert.Equal((FrameType.Pong, 4711ul), (peer.Frames.Single().Type, peer.Frames.Single().Sequence));
+    }
+
+    [Fact]
+    public void A_replayed_ping_is_not_answered()
+    {
+        var peer = new RawPeer();
+        var segment = peer.Seal(peer.Make((to, _) => Frame.WritePing(to, FrameType.Ping, 1)), nonce: 20_000);
+        peer.Session.OnSegment(segment);
+        peer.Session.OnSegment(segment);
+        peer.Session.OnSegment(peer.Seal(peer.Make((to, _) => Frame.WritePing(to, FrameType.Ping, 2)), nonce: 20_000 - ReplayWindow.Size));
+        Assert.Equal(1ul, peer.Frames.Single(frame => frame.Type == FrameType.Pong).Sequence);
     }
 
     [Fact]
