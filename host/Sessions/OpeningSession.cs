@@ -10,6 +10,7 @@ internal sealed class OpeningSession(NodeId target, SessionHandshakes handshakes
 {
     private readonly Lock _gate = new();
     private readonly TaskCompletionSource<Session> _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly CancellationTokenSource _over = new();
     private PeerHandshake? _handshake;
     private byte[] _message = [];
     private ulong _tag;
@@ -19,6 +20,9 @@ internal sealed class OpeningSession(NodeId target, SessionHandshakes handshakes
     public NodeId Target => target;
 
     public Task<Session> Done => _done.Task;
+
+    /// <summary>Cancelled when <see cref="Done"/> ends.</summary>
+    public CancellationToken Over => _over.Token;
 
     /// <summary>Sends message 1, or repeats it; false where the port has no room.</summary>
     public bool TrySend(EnvelopeOutlet outlet)
@@ -74,7 +78,11 @@ internal sealed class OpeningSession(NodeId target, SessionHandshakes handshakes
         }
     }
 
-    public void Succeed(Session session) => _done.TrySetResult(session);
+    public void Succeed(Session session)
+    {
+        _done.TrySetResult(session);
+        _over.Cancel();
+    }
 
     public void Fail(MeshException e)
     {
@@ -83,6 +91,8 @@ internal sealed class OpeningSession(NodeId target, SessionHandshakes handshakes
             // Whoever waited may have gone.
             _ = _done.Task.Exception;
         }
+
+        _over.Cancel();
     }
 
     /// <summary>Why there is no session, for people.</summary>

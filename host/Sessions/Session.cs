@@ -104,6 +104,9 @@ internal sealed partial class Session
     /// <summary>Ends once the session is over, and never fails.</summary>
     public Task Ended => _ended.Task;
 
+    /// <summary>Cancelled when the session ends.</summary>
+    public CancellationToken Over => _stopping.Token;
+
     /// <summary>Why it ended, for people.</summary>
     public string EndReason => _end?.Message ?? "";
 

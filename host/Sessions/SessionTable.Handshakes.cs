@@ -19,12 +19,12 @@ internal sealed partial class SessionTable
                 either.Token.ThrowIfCancellationRequested();
                 if (opening.TrySend(_outlet))
                 {
-                    await PauseAsync(Repetitions[Math.Min(i++, Repetitions.Length - 1)], opening.Done, either.Token);
+                    await PauseAsync(Repetitions[Math.Min(i++, Repetitions.Length - 1)], opening.Over, either.Token);
                 }
                 else
                 {
                     await _outlet.WaitForRoomAsync(opening.Target, either.Token);
-                    await PauseAsync(RoomPause, opening.Done, either.Token);
+                    await PauseAsync(RoomPause, opening.Over, either.Token);
                 }
             }
         }
@@ -92,12 +92,12 @@ internal sealed partial class SessionTable
             {
                 if (sent)
                 {
-                    await PauseAsync(Repetitions[i++], session.Ended, giveUp.Token);
+                    await PauseAsync(Repetitions[i++], session.Over, giveUp.Token);
                 }
                 else
                 {
                     await _outlet.WaitForRoomAsync(session.Remote, giveUp.Token);
-                    await PauseAsync(RoomPause, session.Ended, giveUp.Token);
+                    await PauseAsync(RoomPause, session.Over, giveUp.Token);
                 }
 
                 if (!session.IsConfirmed && !session.Ended.IsCompleted)
@@ -238,13 +238,11 @@ internal sealed partial class SessionTable
         halfOpen.Dispose();
     }
 
-    // Ends early when the task does.
-    private async Task PauseAsync(TimeSpan pause, Task until, CancellationToken cancellationToken)
+    // Ends early when there is nothing to wait for any more.
+    private async Task PauseAsync(TimeSpan pause, CancellationToken until, CancellationToken cancellationToken)
     {
-        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var delay = Task.Delay(pause, time, over.Token);
-        await Task.WhenAny(until, delay);
-        await over.CancelAsync();
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(until, cancellationToken);
+        await Task.Delay(pause, time, either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
         cancellationToken.ThrowIfCancellationRequested();
     }
 }

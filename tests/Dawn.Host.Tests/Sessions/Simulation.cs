@@ -61,6 +61,21 @@ internal sealed class Simulation(int seed) : SynchronizationContext
         }
     }
 
+    /// <summary>What xunit's own would leave this thread for.</summary>
+    public static async Task<T> CatchAsync<T>(Func<Task> act) where T : Exception
+    {
+        try
+        {
+            await act();
+        }
+        catch (T e)
+        {
+            return e;
+        }
+
+        throw new Xunit.Sdk.XunitException($"No {typeof(T).Name} was thrown.");
+    }
+
     public SimulatedNode AddNode(
         int number, Func<string, MeshChannel, Caller, Task>? serve = null, EncryptionMode encryption = EncryptionMode.Required, TestNetwork? network = null)
     {
