@@ -1,0 +1,111 @@
+namespace Dawn.Sessions;
+
+internal sealed partial class Session
+{
+    private void OnTimer()
+    {
+        (MeshError Error, string Text)? end = null;
+        lock (Gate)
+        {
+            if (_end is not null)
+            {
+                return;
+            }
+
+            var now = Now;
+            _timerAt = Never;
+            if (!_out.IsEmpty && now - _progressAt >= ProgressTimeOut.Ticks)
+            {
+                end = (MeshError.Lost, $"Node {Remote.ToShortString()} has acknowledged nothing for {ProgressTimeOut.TotalSeconds:0} s.");
+            }
+            else if (_doubtedAt != Never && now - _doubtedAt >= DoubtTimeOut)
+            {
+                end = (MeshError.Lost, $"Node {Remote.ToShortString()} no longer knows the session; it was probably restarted.");
+            }
+            else if (_channels.Count == 0 && now - _idleSince >= IdleTimeOut)
+            {
+                end = (MeshError.None, "The session was idle.");
+            }
+            else if (_context.Time.GetUtcNow() >= Certificate.NotAfter)
+            {
+                end = (MeshError.Refused, $"The certificate of {Remote.ToShortString()} has expired.");
+            }
+            else
+            {
+                DoWhatIsDue(now);
+                Schedule(now);
+            }
+        }
+
+        if (end is var (error, text))
+        {
+            End(error, text, tell: true);
+        }
+        else
+        {
+            Flush();
+        }
+    }
+
+    private void DoWhatIsDue(long now)
+    {
+        _ackNow |= _ackAt <= now;
+        if (_lazyAt <= now)
+        {
+            _lazyAt = Never;
+        }
+
+        if (_doubtPingAt <= now)
+        {
+            (_pingDue, _doubtPingAt) = (true, now + DoubtPingEvery);
+        }
+
+        if (_resendAt <= now)
+        {
+            Resend(now);
+        }
+
+        if (_retransmitAt <= now && _blocked)
+        {
+            // Nothing can leave; what waits is sent as soon as it can.
+            _retransmitAt = now + _roundTrip.TimeOut;
+        }
+        else if (_retransmitAt <= now)
+        {
+            var oldest = _out.MarkExpired(now - _roundTrip.TimeOut, out var any);
+            if (any)
+            {
+                _roundTrip.BackOff();
+            }
+
+            _retransmitAt = _out.IsEmpty ? Never : Math.Min(now, oldest) + _roundTrip.TimeOut;
+        }
+    }
+
+    private void Resend(long now)
+    {
+        _pingDue |= _out.InFlight == 0;
+        _out.MarkAllLost();
+        _roundTrip.EndBackOff();
+        (_resendAt, _resentAt) = (Never, now);
+    }
+
+    // Under the gate. Moves the timer only forward in urgency: one that fires early looks and goes on, which is cheaper than changing it for each segment.
+    private void Schedule(long now)
+    {
+        if (_end is not null)
+        {
+            return;
+        }
+
+        var due = Math.Min(Math.Min(_ackAt, _lazyAt), Math.Min(_retransmitAt, _resendAt));
+        due = Math.Min(Math.Min(due, _doubtPingAt), now + LongestWait);
+        due = _out.IsEmpty ? due : Math.Min(due, _progressAt + ProgressTimeOut.Ticks);
+        due = _channels.Count > 0 ? due : Math.Min(due, _idleSince + IdleTimeOut);
+        if (due < _timerAt)
+        {
+            _timerAt = due;
+            _timer.Change(TimeSpan.FromTicks(Math.Max(TimeSpan.TicksPerMillisecond, due - now)), Timeout.InfiniteTimeSpan);
+        }
+    }
+}

@@ -1,0 +1,38 @@
+using System.Buffers.Binary;
+using Dawn.Identity;
+using Dawn.Noise;
+
+namespace Dawn.Sessions;
+
+/// <summary>Who this node is in session handshakes, and how it wants them.</summary>
+/// <param name="StaticKey">Lives as long as the process; shared with the links.</param>
+internal sealed record SessionSettings(StaticKey StaticKey, EncryptionMode Encryption);
+
+/// <summary>Makes the handshakes of sessions (docs/protocol.md, "Session": "Handshake").</summary>
+internal sealed class SessionHandshakes(SessionSettings settings, INodeIdentity identity, Entropy entropy, TimeProvider time)
+{
+    /// <summary>Messages are numbered, so that a repetition is told from an answer.</summary>
+    public const int NumberSize = 1;
+
+    /// <summary>From the first message on.</summary>
+    public static readonly TimeSpan GiveUp = TimeSpan.FromSeconds(10);
+
+    public EncryptionMode Encryption => settings.Encryption;
+
+    public ulong NewTag() => entropy.UInt64();
+
+    public PeerHandshake Create(HandshakeRole role, NodeId peer, ulong tag)
+    {
+        var (initiator, responder) = role == HandshakeRole.Initiator ? (identity.Id, peer) : (peer, identity.Id);
+        var prologue = new byte["dawn/1 session\0"u8.Length + 2 * NodeId.Size + 8];
+        "dawn/1 session\0"u8.CopyTo(prologue);
+        var rest = prologue.AsSpan("dawn/1 session\0"u8.Length);
+        initiator.CopyTo(rest);
+        responder.CopyTo(rest[NodeId.Size..]);
+        BinaryPrimitives.WriteUInt64BigEndian(rest[(2 * NodeId.Size)..], tag);
+        return new(
+            role, new(SigningLabel.Session.ToArray(), prologue, identity.Network.Psk, settings.Encryption) { Expected = peer }, settings.StaticKey, identity, entropy, time);
+    }
+
+    public static byte[] Numbered(byte number, ReadOnlySpan<byte> message) => [number, .. message];
+}

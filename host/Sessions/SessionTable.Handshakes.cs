@@ -1,0 +1,248 @@
+using Dawn.Identity;
+using Dawn.Noise;
+using Dawn.Routing;
+
+namespace Dawn.Sessions;
+
+internal sealed partial class SessionTable
+{
+    // Begins and repeats until there is a session or time is up.
+    private async Task OpenAsync(OpeningSession opening)
+    {
+        await Task.Yield();
+        using var giveUp = new CancellationTokenSource(SessionHandshakes.GiveUp, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(giveUp.Token, _stopping.Token);
+        try
+        {
+            for (var i = 0; !opening.Done.IsCompleted;)
+            {
+                either.Token.ThrowIfCancellationRequested();
+                if (opening.TrySend(_outlet))
+                {
+                    await PauseAsync(Repetitions[Math.Min(i++, Repetitions.Length - 1)], opening.Over, either.Token);
+                }
+                else
+                {
+                    await _outlet.WaitForRoomAsync(opening.Target, either.Token);
+                    await PauseAsync(RoomPause, opening.Over, either.Token);
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            opening.Fail(_stopping.IsCancellationRequested ? new(MeshError.Stopping, "The node is stopping.") : new(MeshError.Unreachable, opening.Describe()));
+        }
+        catch (MeshException e)
+        {
+            opening.Fail(e);
+        }
+        finally
+        {
+            lock (_gate)
+            {
+                _opening.Remove(opening.Target);
+            }
+
+            opening.Dispose();
+        }
+    }
+
+    // The other end answered: with message 3 this end is done.
+    private void OnAnswer(NodeId source, ulong tag, ReadOnlySpan<byte> message)
+    {
+        OpeningSession? opening;
+        lock (_gate)
+        {
+            _opening.TryGetValue(source, out opening);
+        }
+
+        try
+        {
+            if (opening?.TakeAnswer(tag, message) is not var (peer, keys, last))
+            {
+                return;
+            }
+
+            var session = NewSession((peer, keys));
+            if (!TryAdd(session))
+            {
+                session.End(MeshError.Limit, "There is no place for it.", tell: false);
+                throw TooMany();
+            }
+
+            var sent = _outlet.TrySend(EnvelopeKind.Handshake, source, tag, last);
+            opening.Succeed(session);
+            _ = ConfirmAsync(session, last, sent);
+        }
+        catch (MeshException e)
+        {
+            LogHandshakeFailed(source, e.Message);
+            opening!.Fail(e);
+        }
+    }
+
+    // Repeats message 3 until something from the other end authenticates; a ping makes sure that something comes.
+    // While there is no way at all, the session's own time-out decides: message 3 may have arrived before.
+    private async Task ConfirmAsync(Session session, byte[] last, bool sent)
+    {
+        using var giveUp = new CancellationTokenSource(Session.ProgressTimeOut, time);
+        try
+        {
+            for (var i = 0; i < Repetitions.Length && !session.IsConfirmed && !session.Ended.IsCompleted;)
+            {
+                if (sent)
+                {
+                    await PauseAsync(Repetitions[i++], session.Over, giveUp.Token);
+                }
+                else
+                {
+                    await _outlet.WaitForRoomAsync(session.Remote, giveUp.Token);
+                    await PauseAsync(RoomPause, session.Over, giveUp.Token);
+                }
+
+                if (!session.IsConfirmed && !session.Ended.IsCompleted)
+                {
+                    sent = _outlet.TrySend(EnvelopeKind.Handshake, session.Remote, session.Tag, last);
+                    session.Ping();
+                }
+            }
+        }
+        catch (Exception e) when (e is OperationCanceledException or MeshException)
+        {
+            // No way for too long.
+        }
+
+        if (!session.IsConfirmed)
+        {
+            session.End(MeshError.Lost, $"Node {session.Remote.ToShortString()} did not finish the handshake.", tell: false);
+        }
+    }
+
+    private void OnFirst(NodeId source, ulong tag, ReadOnlySpan<byte> message)
+    {
+        HalfOpenSession? halfOpen;
+        lock (_gate)
+        {
+            if (_byTag.ContainsKey((source, tag)))
+            {
+                return;
+            }
+
+            halfOpen = FindHalfOpen(source, tag);
+            if (halfOpen is null)
+            {
+                if (!HasPlaceFor(source))
+                {
+                    return;
+                }
+
+                _halfOpen.Add(halfOpen = new(source, tag, time.GetUtcNow()));
+            }
+        }
+
+        try
+        {
+            if (halfOpen.TakeFirst(message, _handshakes) is { } answer)
+            {
+                _outlet.TrySend(EnvelopeKind.Handshake, source, tag, answer);
+            }
+        }
+        catch (HandshakeException e)
+        {
+            LogHandshakeFailed(source, e.Message);
+            Drop(halfOpen);
+        }
+    }
+
+    private void OnLast(NodeId source, ulong tag, ReadOnlySpan<byte> message)
+    {
+        HalfOpenSession? halfOpen;
+        lock (_gate)
+        {
+            halfOpen = FindHalfOpen(source, tag);
+        }
+
+        try
+        {
+            if (halfOpen?.TakeLast(message, _handshakes) is not { } agreed)
+            {
+                return;
+            }
+
+            var session = NewSession(agreed);
+            if (!TryAdd(session))
+            {
+                session.End(MeshError.Limit, $"The node has {MaxSessions} sessions, as many as are allowed.", tell: true);
+            }
+
+            halfOpen.Become(session);
+            Drop(halfOpen);
+        }
+        catch (HandshakeException e)
+        {
+            LogHandshakeFailed(source, e.Message);
+            Drop(halfOpen!);
+        }
+    }
+
+    // Under the gate; a list of at most MaxHalfOpen needs no index.
+    private bool HasPlaceFor(NodeId source)
+    {
+        var ofSource = 0;
+        foreach (var halfOpen in _halfOpen)
+        {
+            ofSource += halfOpen.Source == source ? 1 : 0;
+        }
+
+        return _halfOpen.Count < MaxHalfOpen && ofSource < MaxHalfOpenPerNode
+            && (_sessions.Count < MaxSessions || _sessions.Exists(session => session.IsIdle));
+    }
+
+    // Those whose time is up go first.
+    private HalfOpenSession? FindHalfOpen(NodeId source, ulong tag)
+    {
+        var now = time.GetUtcNow();
+        for (var i = _halfOpen.Count - 1; i >= 0; i--)
+        {
+            if (now - _halfOpen[i].Since >= SessionHandshakes.GiveUp)
+            {
+                Discard(_halfOpen[i]);
+                _halfOpen.RemoveAt(i);
+            }
+        }
+
+        foreach (var halfOpen in _halfOpen)
+        {
+            if (halfOpen.Tag == tag && halfOpen.Source == source)
+            {
+                return halfOpen;
+            }
+        }
+
+        return null;
+    }
+
+    private void Drop(HalfOpenSession halfOpen)
+    {
+        lock (_gate)
+        {
+            _halfOpen.Remove(halfOpen);
+        }
+
+        Discard(halfOpen);
+    }
+
+    private void Discard(HalfOpenSession halfOpen)
+    {
+        halfOpen.Release(_early);
+        halfOpen.Dispose();
+    }
+
+    // Ends early when there is nothing to wait for any more.
+    private async Task PauseAsync(TimeSpan pause, CancellationToken until, CancellationToken cancellationToken)
+    {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(until, cancellationToken);
+        await Task.Delay(pause, time, either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+        cancellationToken.ThrowIfCancellationRequested();
+    }
+}
