@@ -39,10 +39,18 @@ internal sealed record ServerHello(JsonNode Result, bool IsPerRequest)
             await server.NotifyAsync(NotificationMethods.InitializedNotification, cancellationToken);
             return new(result as JsonObject ?? throw new ServerFailure("its answer to initialize is no object"), false);
         }
-        catch (McpProtocolException e) when (e.ErrorCode is McpErrorCode.MethodNotFound or McpErrorCode.UnsupportedProtocolVersion)
+        catch (McpProtocolException refusal)
         {
-            var result = await server.RequestAsync(RequestMethods.ServerDiscover, new JsonObject { ["_meta"] = PerRequestMeta() }, cancellationToken);
-            return new(result as JsonObject ?? throw new ServerFailure("its answer to server/discover is no object"), true);
+            // Whatever the error: servers differ in what they say of a method they don't know.
+            try
+            {
+                var result = await server.RequestAsync(RequestMethods.ServerDiscover, new JsonObject { ["_meta"] = PerRequestMeta() }, cancellationToken);
+                return new(result as JsonObject ?? throw new ServerFailure("its answer to server/discover is no object"), true);
+            }
+            catch (McpProtocolException)
+            {
+                throw new ServerFailure($"it refused initialize: {refusal.Message}", inner: refusal);
+            }
         }
     }
 

@@ -41,7 +41,8 @@ internal sealed partial class StdioAgent(ExternalServerSettings settings, ILogge
             var living = LiveAsync(upstream, ended.Token);
             await Task.WhenAny(living, upstream.Completion, process.Exited);
             var wasReady = Card is not null;
-            if (!living.IsCompleted)
+            var hasEnded = upstream.Completion.IsCompleted || process.Exited.IsCompleted;
+            if (hasEnded)
             {
                 await WithinAsync(Task.WhenAll(upstream.Completion, process.Exited), cancellationToken);
             }
@@ -51,11 +52,11 @@ internal sealed partial class StdioAgent(ExternalServerSettings settings, ILogge
             {
                 await living;
             }
-            catch (Exception e) when (e is OperationCanceledException or ServerFailure && !cancellationToken.IsCancellationRequested)
+            catch (Exception) when (hasEnded && !cancellationToken.IsCancellationRequested)
             {
                 problem = Describe(process, wasReady);
             }
-            catch (TimeoutException e)
+            catch (Exception e) when (e is TimeoutException or ServerFailure)
             {
                 problem = $"'{Settings.Command}': {e.Message}{Garbage(upstream)}; check {Settings.Key("Command")} and {Settings.Key("Args")}";
             }
