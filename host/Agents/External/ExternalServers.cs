@@ -66,7 +66,15 @@ internal sealed partial class ExternalServers(
             {
                 await Task.Delay(Settle, time, _stopping.Token);
                 _changes.Reader.TryRead(out _);
-                await ReconcileAsync();
+                try
+                {
+                    await ReconcileAsync();
+                }
+                catch (Exception e) when (!_stopping.IsCancellationRequested)
+                {
+                    // The next change must find this loop alive.
+                    LogFailed(e);
+                }
             }
         }
         catch (OperationCanceledException)
@@ -152,6 +160,9 @@ internal sealed partial class ExternalServers(
 
     [LoggerMessage(LogLevel.Information, "Agent {Agent} is being removed: its settings changed or are gone")]
     private partial void LogRemoved(string agent);
+
+    [LoggerMessage(LogLevel.Error, "A change of " + ExternalServerSettings.Section + " could not be followed")]
+    private partial void LogFailed(Exception exception);
 
     [LoggerMessage(LogLevel.Error, "{Problem}")]
     private partial void LogProblem(string problem);

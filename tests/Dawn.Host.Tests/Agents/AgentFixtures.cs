@@ -11,6 +11,7 @@ using Dawn.Fixtures;
 using Dawn.Identity;
 using Dawn.Sessions;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
 namespace Dawn.Tests.Agents;
@@ -233,6 +234,29 @@ internal static class Fixtures
         var (near, far) = LocalChannel.CreatePair();
         _ = host.AcceptAsync(agent, far, caller);
         return new(near);
+    }
+}
+
+/// <summary>A fake clock that tells when somebody waits for it.</summary>
+internal sealed class ObservedTime : FakeTimeProvider
+{
+    private readonly Channel<TimeSpan> _armed = Channel.CreateUnbounded<TimeSpan>();
+
+    /// <summary>Waits until a timer was set for just this long.</summary>
+    public Task ArmedAsync(TimeSpan due) => ArmedAsync(one => one == due);
+
+    /// <summary>Waits until a timer was set with jitter, and tells for how long; all others are set for round numbers.</summary>
+    public Task<TimeSpan> JitteredAsync() => ArmedAsync(due => due.TotalMilliseconds % 250 != 0);
+
+    private async Task<TimeSpan> ArmedAsync(Func<TimeSpan, bool> isMeant) =>
+        await _armed.Reader.ReadAllAsync(TestContext.Current.CancellationToken).FirstAsync(isMeant, TestContext.Current.CancellationToken)
+            .AsTask().WaitAsync(Bound.Wait, TestContext.Current.CancellationToken);
+
+    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+    {
+        var timer = base.CreateTimer(callback, state, dueTime, period);
+        _armed.Writer.TryWrite(dueTime);
+        return timer;
     }
 }
 

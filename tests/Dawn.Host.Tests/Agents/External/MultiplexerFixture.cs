@@ -3,7 +3,6 @@ using Dawn.Agents.External;
 using Dawn.Fixtures;
 using Dawn.Sessions;
 using Microsoft.Extensions.Logging.Abstractions;
-using Microsoft.Extensions.Time.Testing;
 
 namespace Dawn.Tests.Agents.External;
 
@@ -24,7 +23,7 @@ public abstract class MultiplexerFixture : IAsyncDisposable
         Host.TryAdd(Agent);
     }
 
-    private protected FakeTimeProvider Time { get; } = new();
+    private protected ObservedTime Time { get; } = new();
 
     private protected AgentHost Host { get; }
 
