@@ -16,7 +16,18 @@ internal static class JsonRpc
     public static byte[] Serialize(JsonRpcMessage message) => JsonSerializer.SerializeToUtf8Bytes(message, Info);
 
     /// <exception cref="JsonException">Not a JSON-RPC message.</exception>
-    public static JsonRpcMessage Deserialize(ReadOnlySpan<byte> utf8) => JsonSerializer.Deserialize(utf8, Info) ?? throw new JsonException("null is not a JSON-RPC message.");
+    public static JsonRpcMessage Deserialize(ReadOnlySpan<byte> utf8)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(utf8, Info) ?? throw new JsonException("null is not a JSON-RPC message.");
+        }
+        catch (Exception e) when (e is InvalidOperationException or ArgumentException or FormatException or NotSupportedException)
+        {
+            // What the converter throws for a value of the wrong kind, "method": 1 for one, depends on where it meets it.
+            throw new JsonException("This is not a JSON-RPC message: " + e.Message, e);
+        }
+    }
 }
 
 /// <summary>A channel as the MCP SDK's transport, on either end. Disposing it closes the channel.</summary>

@@ -23,6 +23,9 @@ internal interface IHostedAgent : IAsyncDisposable
 
     AgentPolicy Policy { get; }
 
+    /// <summary>Where a person changes who may call, for the text of a refusal: <c>Dawn:McpServers:files:Share</c>.</summary>
+    string PolicySetting => $"the policy of {Origin}";
+
     /// <summary>Null while it is not running.</summary>
     AgentCard? Card { get; }
 
@@ -42,7 +45,8 @@ internal interface IAgentHost
 {
     IReadOnlyList<IHostedAgent> Agents { get; }
 
-    /// <summary>Adds an agent; false where another has the name already.</summary>
+    /// <summary>Adds an agent; false where another has the name already. From then on the host owns it.</summary>
+    /// <exception cref="ArgumentException">Its id is no <see cref="Identity.AgentId"/>.</exception>
     bool TryAdd(IHostedAgent agent);
 
     /// <summary>Takes an agent out: no new conversations, the running ones are cancelled and awaited, then it is disposed.</summary>
