@@ -3,8 +3,10 @@ using ModelContextProtocol.Protocol;
 namespace Dawn.Gateway;
 
 /// <summary>Serves the aggregate, all agents of the network as one MCP server, to clients on any transport.</summary>
-internal sealed class AggregateRelay(Catalog catalog, LegDialer dialer, LegPool pool, GatewayMetrics metrics, TimeProvider time, ILoggerFactory loggers)
+internal sealed partial class AggregateRelay(Catalog catalog, LegDialer dialer, LegPool pool, GatewayMetrics metrics, TimeProvider time, ILoggerFactory loggers)
 {
+    private readonly ILogger _logger = loggers.CreateLogger<AggregateRelay>();
+
     /// <summary>A client whose messages the caller hands over.</summary>
     public ClientRelay Open(string callerAgent, ClientConnection client) =>
         new AggregateSession(callerAgent, client, catalog, dialer, pool, metrics, time, loggers.CreateLogger<AggregateSession>());
@@ -30,9 +32,16 @@ internal sealed class AggregateRelay(Catalog catalog, LegDialer dialer, LegPool 
         {
             // The ordinary end.
         }
+        catch (Exception e) when (client.MessageReader.Completion.IsFaulted)
+        {
+            LogBroken(e);
+        }
         finally
         {
             metrics.ClientWent();
         }
     }
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "The stream of a client broke")]
+    private partial void LogBroken(Exception exception);
 }

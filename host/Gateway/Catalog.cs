@@ -74,10 +74,14 @@ internal sealed partial class Catalog : IHostedService, IAsyncDisposable
         _directory.Changed -= OnDirectoryChanged;
         await _stopping.CancelAsync();
         Task[] running;
+        List<Watched> gone;
         lock (_lock)
         {
             running = [_reconciling, .. _agents.Values.Select(agent => agent.Running)];
+            gone = [.. _agents.Values];
         }
+
+        gone.ForEach(agent => agent.Gone.Cancel());
 
         await Task.WhenAll(running).WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
@@ -165,6 +169,7 @@ internal sealed partial class Catalog : IHostedService, IAsyncDisposable
         var online = _directory.Snapshot.Where(entry => entry.Online && entry.Address.Agent != AgentId.Node).Take(MaxAgents).ToDictionary(entry => entry.Address);
         var known = _directory.Snapshot.Select(entry => entry.Address).ToHashSet();
         var changed = CatalogParts.None;
+        List<Watched> gone = [];
         lock (_lock)
         {
             foreach (var (address, agent) in _agents)
@@ -179,7 +184,7 @@ internal sealed partial class Catalog : IHostedService, IAsyncDisposable
                 if (!known.Contains(address))
                 {
                     _agents.Remove(address);
-                    agent.Gone.Cancel();
+                    gone.Add(agent);
                 }
             }
 
@@ -187,7 +192,7 @@ internal sealed partial class Catalog : IHostedService, IAsyncDisposable
             {
                 if (!_agents.TryGetValue(address, out var agent))
                 {
-                    agent = _agents[address] = new(address, CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token));
+                    agent = _agents[address] = new(address);
                     agent.Running = WatchAsync(agent);
                 }
 
@@ -206,6 +211,8 @@ internal sealed partial class Catalog : IHostedService, IAsyncDisposable
             }
         }
 
+        // Outside of the lock, since it runs what waits.
+        gone.ForEach(agent => agent.Gone.Cancel());
         Publish(changed);
     }
 
@@ -326,11 +333,12 @@ internal sealed partial class Catalog : IHostedService, IAsyncDisposable
     [LoggerMessage(Level = LogLevel.Warning, Message = "The lists of {Agent} can't be had: {Cause}")]
     private partial void LogFetchFailed(AgentAddress agent, string cause);
 
-    private sealed class Watched(AgentAddress address, CancellationTokenSource gone)
+    private sealed class Watched(AgentAddress address)
     {
         public AgentAddress Address => address;
 
-        public CancellationTokenSource Gone => gone;
+        /// <summary>Cancelled when it left the network. It has no timer, so nothing needs to dispose it.</summary>
+        public CancellationTokenSource Gone { get; } = new();
 
         public bool IsLocal { get; set; }
 

@@ -46,8 +46,13 @@ internal sealed class ClientConnection
         catch (OperationCanceledException)
         {
             // The client may still show a form to a person: tell it that nobody waits any more.
-            var cancelled = new JsonRpcNotification { Method = NotificationMethods.CancelledNotification, Params = new JsonObject { ["requestId"] = id.ToString() } };
-            await SendAsync(cancelled, reply, CancellationToken.None);
+            // The stream of the call may have ended with it, hence on both: who has heard it ignores it the second time.
+            await SendAsync(Cancelled(id), null, CancellationToken.None);
+            if (reply is not null)
+            {
+                await SendAsync(Cancelled(id), reply, CancellationToken.None);
+            }
+
             throw;
         }
         finally
@@ -55,6 +60,8 @@ internal sealed class ClientConnection
             _pending.TryRemove(id, out _);
         }
     }
+
+    private static JsonRpcNotification Cancelled(RequestId id) => new() { Method = NotificationMethods.CancelledNotification, Params = new JsonObject { ["requestId"] = id.ToNode() } };
 
     public void Complete(JsonRpcMessageWithId answer)
     {

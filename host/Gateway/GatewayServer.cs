@@ -1,9 +1,11 @@
+using System.Net;
 using System.Security.Cryptography.X509Certificates;
 using Dawn.Identity;
 using Dawn.Sessions;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using ModelContextProtocol.AspNetCore;
 using OpenTelemetry.Metrics;
 
@@ -88,7 +90,6 @@ internal sealed partial class GatewayServer(
     {
         var builder = WebApplication.CreateEmptyBuilder(new());
         var services = builder.Services;
-        services.AddSingleton(loggers);
         services.AddLogging();
         services.AddSingleton(loggers);
         services.AddSingleton<IHostLifetime, NodeLifetime>();
@@ -112,16 +113,13 @@ internal sealed partial class GatewayServer(
             options.AddServerHeader = false;
             options.Limits.MaxConcurrentConnections = MaxConnections;
             options.Limits.MaxRequestBodySize = MeshChannel.MaxMessage;
-            foreach (var endpoint in GatewaySettings.Endpoints(url))
+            Listen(options, url, listen =>
             {
-                options.Listen(endpoint, listen =>
+                if (_certificate is not null)
                 {
-                    if (_certificate is not null)
-                    {
-                        listen.UseHttps(_certificate);
-                    }
-                });
-            }
+                    listen.UseHttps(_certificate);
+                }
+            });
         });
 
         var app = builder.Build();
@@ -136,6 +134,27 @@ internal sealed partial class GatewayServer(
         app.MapGet("/readyz", ReadyAsync);
         app.MapPrometheusScrapingEndpoint("/metrics");
         return app;
+    }
+
+    private static void Listen(KestrelServerOptions options, Uri url, Action<ListenOptions> configure)
+    {
+        if (IPAddress.TryParse(url.DnsSafeHost, out var address))
+        {
+            options.Listen(address, url.Port, configure);
+        }
+        else if (!url.IsLoopback)
+        {
+            options.ListenAnyIP(url.Port, configure);
+        }
+        else if (url.Port == 0)
+        {
+            // A free port can't be had on both loopback addresses at once.
+            options.Listen(IPAddress.Loopback, 0, configure);
+        }
+        else
+        {
+            options.ListenLocalhost(url.Port, configure);
+        }
     }
 
     private Task HomeAsync(HttpContext context)

@@ -1,4 +1,3 @@
-using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 
@@ -59,16 +58,6 @@ internal sealed record GatewaySettings(string? Url, string? Token = null, Gatewa
             yield return "Dawn:Gateway:Token must be visible ASCII characters without spaces";
         }
     }
-
-    /// <summary>The endpoints that the URL means.</summary>
-    internal static IEnumerable<IPEndPoint> Endpoints(Uri url) => url.HostNameType switch
-    {
-        UriHostNameType.IPv4 or UriHostNameType.IPv6 => [new(IPAddress.Parse(url.DnsSafeHost), url.Port)],
-        // A free port can't be had on both loopback addresses at once.
-        _ when url.IsLoopback && url.Port == 0 => [new(IPAddress.Loopback, 0)],
-        _ when url.IsLoopback => [new(IPAddress.Loopback, url.Port), new(IPAddress.IPv6Loopback, url.Port)],
-        _ => [new(IPAddress.IPv6Any, url.Port)],
-    };
 }
 
 /// <summary>A certificate and its private key: a PFX file, or a PEM file that holds both.</summary>

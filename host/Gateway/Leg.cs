@@ -8,16 +8,6 @@ using ModelContextProtocol.Protocol;
 
 namespace Dawn.Gateway;
 
-/// <summary>The client's side of a leg: takes what the agent sends by itself.</summary>
-internal interface ILegPeer
-{
-    /// <summary>A notification; the leg reads on when the task ends, so that order holds and a slow client slows its own agent alone.</summary>
-    Task OnNotificationAsync(Leg leg, JsonRpcNotification notification, Exchange? exchange, CancellationToken cancellationToken);
-
-    /// <summary>A request of the agent (sampling, elicitation, roots). An exception answers it with an error.</summary>
-    Task<JsonRpcMessageWithId> OnRequestAsync(Leg leg, JsonRpcRequest request, Exchange? exchange, CancellationToken cancellationToken);
-}
-
 /// <summary>The gateway's end of one conversation with an agent: a channel, and which answer belongs to which request.</summary>
 /// <remarks>Messages pass as they are; only ids are the gateway's own, because clients and agents both choose theirs freely.</remarks>
 internal sealed partial class Leg : IAsyncDisposable
@@ -38,10 +28,10 @@ internal sealed partial class Leg : IAsyncDisposable
     private readonly SemaphoreSlim _sending = new(1, 1);
     private readonly CancellationTokenSource _ended = new();
     private readonly ConcurrentDictionary<long, Pending> _pending = new();
+    private readonly ConcurrentDictionary<RequestId, Answering> _answering = new();
     private readonly Task _reading;
     private long _lastId;
     private long _sent;
-    private int _agentRequests;
     private int _disposed;
     private bool _heard;
     private volatile MeshException? _broken;
@@ -59,7 +49,7 @@ internal sealed partial class Leg : IAsyncDisposable
     public bool IsAlive => _broken is null && !_ended.IsCancellationRequested;
 
     /// <summary>True where neither end waits for the other.</summary>
-    public bool IsIdle => IsAlive && _pending.IsEmpty && Volatile.Read(ref _agentRequests) == 0;
+    public bool IsIdle => IsAlive && _pending.IsEmpty && _answering.IsEmpty;
 
     /// <summary>Who takes what the agent sends; null while the leg belongs to nobody.</summary>
     public ILegPeer? Peer
@@ -95,7 +85,7 @@ internal sealed partial class Leg : IAsyncDisposable
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
-            await CancelAsync(id, method);
+            await CancelAsync(id, method, exchange);
             throw;
         }
         catch (MeshException e)
@@ -162,12 +152,21 @@ internal sealed partial class Leg : IAsyncDisposable
         }
         catch (OperationCanceledException e)
         {
-            throw new MeshException(MeshError.None, "The conversation with the agent was closed.", e);
+            throw _broken ?? new MeshException(MeshError.None, "The conversation with the agent was closed.", e);
         }
     }
 
-    private async Task CancelAsync(long id, string method)
+    private async Task CancelAsync(long id, string method, Exchange? exchange)
     {
+        // What the agent asked for this call's sake need not be answered any more, though not every agent says so.
+        foreach (var (_, answering) in _answering)
+        {
+            if (exchange is not null && ReferenceEquals(answering.Exchange, exchange))
+            {
+                await answering.CancelAsync();
+            }
+        }
+
         // "The initialize request MUST NOT be cancelled" (MCP 2025-11-25, Cancellation).
         if (method == RequestMethods.Initialize || !IsAlive)
         {
@@ -237,14 +236,15 @@ internal sealed partial class Leg : IAsyncDisposable
         switch (message)
         {
             case JsonRpcRequest request:
-                if (Interlocked.Increment(ref _agentRequests) > MaxAgentRequests)
+                var answering = new Answering(ExchangeOf(null), CancellationTokenSource.CreateLinkedTokenSource(_ended.Token));
+                if (_answering.Count >= MaxAgentRequests || !_answering.TryAdd(request.Id, answering))
                 {
-                    Interlocked.Decrement(ref _agentRequests);
-                    await SendAsync(RelayException.Error(request.Id, RelayException.Unavailable, $"The client has {MaxAgentRequests} requests unanswered already."), null);
+                    answering.Cancellation.Dispose();
+                    await SendAsync(RelayException.Error(request.Id, RelayException.Unavailable, "The client has too many requests unanswered already, or one of this id."), null);
                     return;
                 }
 
-                _ = AnswerAsync(request);
+                _ = AnswerAsync(request, answering);
                 return;
 
             case JsonRpcMessageWithId answer:
@@ -254,6 +254,12 @@ internal sealed partial class Leg : IAsyncDisposable
                     waiting.Answer.TrySetResult(answer);
                 }
 
+                return;
+
+            case JsonRpcNotification { Method: NotificationMethods.CancelledNotification } cancelled when AnsweringOf(cancelled.Params) is { } withdrawn:
+                // The client knows the request under another id, and is told by whoever waits for its answer.
+                withdrawn.IsWithdrawn = true;
+                await withdrawn.CancelAsync();
                 return;
 
             case JsonRpcNotification notification:
@@ -275,8 +281,9 @@ internal sealed partial class Leg : IAsyncDisposable
         }
     }
 
-    private async Task AnswerAsync(JsonRpcRequest request)
+    private async Task AnswerAsync(JsonRpcRequest request, Answering answering)
     {
+        var cancelled = answering.Cancellation.Token;
         JsonRpcMessageWithId answer;
         try
         {
@@ -285,7 +292,7 @@ internal sealed partial class Leg : IAsyncDisposable
                 throw new RelayException(RelayException.Unavailable, "There is no client to ask.");
             }
 
-            answer = await peer.OnRequestAsync(this, request, ExchangeOf(null), _ended.Token) switch
+            answer = await peer.OnRequestAsync(this, request, answering.Exchange, cancelled) switch
             {
                 JsonRpcResponse response => new JsonRpcResponse { Id = request.Id, Result = response.Result },
                 JsonRpcError error => new JsonRpcError { Id = request.Id, Error = error.Error },
@@ -301,9 +308,14 @@ internal sealed partial class Leg : IAsyncDisposable
             answer = RelayException.Error(request.Id, RelayException.Unavailable, $"The client can't be asked: {e.Message}");
         }
 
+        _answering.TryRemove(request.Id, out _);
         try
         {
-            await SendAsync(answer, null);
+            // A request that its sender cancelled has no answer.
+            if (!answering.IsWithdrawn)
+            {
+                await SendAsync(answer, null);
+            }
         }
         catch (Exception e) when (e is MeshException or RelayException)
         {
@@ -311,9 +323,12 @@ internal sealed partial class Leg : IAsyncDisposable
         }
         finally
         {
-            Interlocked.Decrement(ref _agentRequests);
+            answering.Cancellation.Dispose();
         }
     }
+
+    private Answering? AnsweringOf(JsonNode? parameters) =>
+        _answering.FirstOrDefault(answering => (parameters as JsonObject)?["requestId"].Matches(answering.Key) ?? false).Value;
 
     // By what the message says it belongs to; else to the newest request, whose stream the client surely reads.
     private Exchange? ExchangeOf(JsonNode? parameters)
@@ -359,6 +374,25 @@ internal sealed partial class Leg : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "{Method} of {Agent} reached nobody")]
     private partial void LogNotificationLost(AgentAddress agent, string method, Exception exception);
+
+    /// <summary>A request of the agent while the client thinks about it.</summary>
+    private sealed record Answering(Exchange? Exchange, CancellationTokenSource Cancellation)
+    {
+        /// <summary>True once the agent itself has cancelled it.</summary>
+        public bool IsWithdrawn { get; set; }
+
+        public async Task CancelAsync()
+        {
+            try
+            {
+                await Cancellation.CancelAsync();
+            }
+            catch (ObjectDisposedException)
+            {
+                // It was answered just now.
+            }
+        }
+    }
 
     private sealed class Pending(string method, Exchange? exchange)
     {
