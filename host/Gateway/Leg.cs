@@ -27,8 +27,8 @@ internal sealed partial class Leg : IAsyncDisposable
     private readonly Action _closed;
     private readonly SemaphoreSlim _sending = new(1, 1);
     private readonly CancellationTokenSource _ended = new();
-    private readonly ConcurrentDictionary<long, Pending> _pending = new();
-    private readonly ConcurrentDictionary<RequestId, Answering> _answering = new();
+    private readonly ConcurrentDictionary<long, PendingCall> _pending = new();
+    private readonly ConcurrentDictionary<RequestId, AgentRequest> _answering = new();
     private readonly Task _reading;
     private long _lastId;
     private long _sent;
@@ -70,7 +70,7 @@ internal sealed partial class Leg : IAsyncDisposable
         }
 
         var id = Interlocked.Increment(ref _lastId);
-        var pending = new Pending(method, exchange);
+        var pending = new PendingCall(exchange);
         _pending[id] = pending;
         try
         {
@@ -124,7 +124,7 @@ internal sealed partial class Leg : IAsyncDisposable
     }
 
     // A message goes out whole or not at all, so nothing but the end of the leg interrupts it.
-    private async Task SendAsync(JsonRpcMessage message, Pending? pending)
+    private async Task SendAsync(JsonRpcMessage message, PendingCall? pending)
     {
         var utf8 = JsonRpc.Serialize(message);
         if (utf8.Length > MeshChannel.MaxMessage)
@@ -184,7 +184,7 @@ internal sealed partial class Leg : IAsyncDisposable
         }
     }
 
-    private Outcome OutcomeOf(Pending pending, MeshException e) =>
+    private Outcome OutcomeOf(PendingCall pending, MeshException e) =>
         pending.Number is not { } number || !_channel.WasTransmitted(number) || (!_heard && e.Error is MeshError.UnknownAgent or MeshError.Refused)
             ? Outcome.NotExecuted
             : Outcome.Unknown;
@@ -236,7 +236,7 @@ internal sealed partial class Leg : IAsyncDisposable
         switch (message)
         {
             case JsonRpcRequest request:
-                var answering = new Answering(ExchangeOf(null), CancellationTokenSource.CreateLinkedTokenSource(_ended.Token));
+                var answering = new AgentRequest(ExchangeOf(null), CancellationTokenSource.CreateLinkedTokenSource(_ended.Token));
                 if (_answering.Count >= MaxAgentRequests || !_answering.TryAdd(request.Id, answering))
                 {
                     answering.Cancellation.Dispose();
@@ -281,7 +281,7 @@ internal sealed partial class Leg : IAsyncDisposable
         }
     }
 
-    private async Task AnswerAsync(JsonRpcRequest request, Answering answering)
+    private async Task AnswerAsync(JsonRpcRequest request, AgentRequest answering)
     {
         var cancelled = answering.Cancellation.Token;
         JsonRpcMessageWithId answer;
@@ -327,7 +327,7 @@ internal sealed partial class Leg : IAsyncDisposable
         }
     }
 
-    private Answering? AnsweringOf(JsonNode? parameters) =>
+    private AgentRequest? AnsweringOf(JsonNode? parameters) =>
         _answering.FirstOrDefault(answering => (parameters as JsonObject)?["requestId"].Matches(answering.Key) ?? false).Value;
 
     // By what the message says it belongs to; else to the newest request, whose stream the client surely reads.
@@ -374,35 +374,4 @@ internal sealed partial class Leg : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "{Method} of {Agent} reached nobody")]
     private partial void LogNotificationLost(AgentAddress agent, string method, Exception exception);
-
-    /// <summary>A request of the agent while the client thinks about it.</summary>
-    private sealed record Answering(Exchange? Exchange, CancellationTokenSource Cancellation)
-    {
-        /// <summary>True once the agent itself has cancelled it.</summary>
-        public bool IsWithdrawn { get; set; }
-
-        public async Task CancelAsync()
-        {
-            try
-            {
-                await Cancellation.CancelAsync();
-            }
-            catch (ObjectDisposedException)
-            {
-                // It was answered just now.
-            }
-        }
-    }
-
-    private sealed class Pending(string method, Exchange? exchange)
-    {
-        public string Method => method;
-
-        public Exchange? Exchange => exchange;
-
-        /// <summary>The message's number in the channel; null before it was sent.</summary>
-        public long? Number { get; set; }
-
-        public TaskCompletionSource<JsonRpcMessageWithId> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    }
 }
