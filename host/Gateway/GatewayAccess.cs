@@ -41,7 +41,7 @@ internal sealed class GatewayAccess(Uri url, string? token, X509Certificate2? ce
 
     public static Task RefuseAsync(HttpContext context, int status, string message, ModelContextProtocol.Protocol.RequestId id = default, int code = RelayException.Unavailable)
     {
-        context.Response.StatusCode = status;
+        (context.Response.StatusCode, context.Response.ContentType) = (status, "application/json");
         return context.Response.Body.WriteAsync(Agents.JsonRpc.Serialize(RelayException.Error(id, code, message))).AsTask();
     }
 
