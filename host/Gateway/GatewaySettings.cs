@@ -1,0 +1,82 @@
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+
+namespace Dawn.Gateway;
+
+/// <summary>The section <c>Dawn:Gateway</c>.</summary>
+/// <param name="Url">Where the gateway listens, as <c>http://127.0.0.1:7600</c>; null for a node without one. Port 0 takes a free port.</param>
+/// <param name="Token">The bearer token that MCP clients must send; null asks for none, which only loopback allows.</param>
+/// <param name="Certificate">For https.</param>
+/// <param name="TestHooks">Opens what only tests of the pages use.</param>
+internal sealed record GatewaySettings(string? Url, string? Token = null, GatewayCertificate? Certificate = null, bool TestHooks = false)
+{
+    /// <summary>A token on a network is guessed at by strangers: 128 bits in hexadecimal digits have 32 characters; this is the least that isn't foolish.</summary>
+    public const int MinTokenLength = 16;
+
+    /// <summary>What is wrong with the settings, one sentence each, with the key and the cure.</summary>
+    public static IEnumerable<string> Validate(GatewaySettings settings)
+    {
+        if (settings.Url is null)
+        {
+            yield break;
+        }
+
+        if (!Uri.TryCreate(settings.Url, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https") ||
+            url.AbsolutePath != "/" || url.Query != "" || url.Fragment != "" || url.UserInfo != "")
+        {
+            yield return $"Dawn:Gateway:Url is '{settings.Url}'; give http://127.0.0.1:7600 or https://name:port, without a path, or null for no gateway";
+            yield break;
+        }
+
+        if (url.Scheme == "https")
+        {
+            if (settings.Certificate is null)
+            {
+                yield return "Dawn:Gateway:Url is https but Dawn:Gateway:Certificate is missing; give the path of a PFX or PEM file with its key";
+            }
+            else if (settings.Certificate.Problem() is { } problem)
+            {
+                yield return problem;
+            }
+        }
+
+        if (!url.IsLoopback)
+        {
+            if (url.Scheme != "https")
+            {
+                yield return $"Dawn:Gateway:Url is '{settings.Url}', which others on the network can reach; that needs https (and Dawn:Gateway:Certificate)";
+            }
+
+            if (settings.Token is not { Length: >= MinTokenLength })
+            {
+                yield return $"Dawn:Gateway:Url is '{settings.Url}', which others on the network can reach; that needs Dawn:Gateway:Token, at least {MinTokenLength} characters";
+            }
+        }
+
+        if (settings.Token is { } token && (token.Length == 0 || token.AsSpan().ContainsAnyExceptInRange('!', '~')))
+        {
+            yield return "Dawn:Gateway:Token must be visible ASCII characters without spaces";
+        }
+    }
+}
+
+/// <summary>A certificate and its private key: a PFX file, or a PEM file that holds both.</summary>
+internal sealed record GatewayCertificate(string Path, string? Password = null)
+{
+    public X509Certificate2 Load() => System.IO.Path.GetExtension(Path).ToLowerInvariant() is ".pfx" or ".p12"
+        ? X509CertificateLoader.LoadPkcs12FromFile(Path, Password)
+        : Password is null ? X509Certificate2.CreateFromPemFile(Path) : X509Certificate2.CreateFromEncryptedPemFile(Path, Password);
+
+    internal string? Problem()
+    {
+        try
+        {
+            using var certificate = Load();
+            return certificate.HasPrivateKey ? null : $"Dawn:Gateway:Certificate '{Path}' has no private key; use a file that holds both";
+        }
+        catch (Exception e) when (e is CryptographicException or IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            return $"Dawn:Gateway:Certificate '{Path}' can't be read: {e.Message}";
+        }
+    }
+}

@@ -1,0 +1,68 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using ModelContextProtocol.Protocol;
+
+namespace Dawn.Gateway;
+
+/// <summary>What the gateway reads and writes inside messages that it otherwise passes on as they are.</summary>
+internal static class McpJson
+{
+    /// <summary>The newest revision with the <c>initialize</c> handshake.</summary>
+    public const string InitializeVersion = "2025-11-25";
+
+    /// <summary>The revision that carries its metadata in each request.</summary>
+    public const string PerRequestVersion = "2026-07-28";
+
+    public const string ProtocolVersionKey = ReservedPrefix + "protocolVersion";
+    public const string ClientInfoKey = ReservedPrefix + "clientInfo";
+    public const string ClientCapabilitiesKey = ReservedPrefix + "clientCapabilities";
+    public const string ServerInfoKey = ReservedPrefix + "serverInfo";
+    public const string SubscriptionIdKey = ReservedPrefix + "subscriptionId";
+
+    /// <summary>Deprecated by 2026-07-28, alive in what came before.</summary>
+    public const string LoggingSetLevel = "logging/setLevel";
+
+    public const string SessionIdHeader = "Mcp-Session-Id";
+
+    /// <summary>Metadata of MCP itself; 2025-11-25 and older have no such keys and may refuse them.</summary>
+    public const string ReservedPrefix = "io.modelcontextprotocol/";
+
+    /// <summary>The revisions that begin with <c>initialize</c>, newest first.</summary>
+    public static IReadOnlyList<string> InitializeVersions { get; } = [InitializeVersion, "2025-06-18", "2025-03-26", "2024-11-05"];
+
+    public static JsonNode? Meta(this JsonNode? parameters, string key) => parameters is JsonObject o && o["_meta"] is JsonObject meta ? meta[key] : null;
+
+    /// <summary>True for requests of the per-request era.</summary>
+    public static bool IsPerRequest(this JsonRpcRequest request) => request.Params.Meta(ProtocolVersionKey) is not null;
+
+    public static string? Text(this JsonNode? node, string property) => node is JsonObject o ? o[property].AsText() : null;
+
+    public static string? AsText(this JsonNode? node) => node is JsonValue value && value.TryGetValue(out string? text) ? text : null;
+
+    /// <summary>A copy of an object with one property replaced.</summary>
+    public static JsonObject With(this JsonNode? node, string property, JsonNode? value)
+    {
+        var copy = node?.DeepClone() as JsonObject ?? [];
+        copy[property] = value;
+        return copy;
+    }
+
+    public static JsonNode? ToNode(this RequestId id) => id.Id switch
+    {
+        string text => JsonValue.Create(text),
+        long number => JsonValue.Create(number),
+        _ => null,
+    };
+
+    public static bool Matches(this JsonNode? node, RequestId id) => node switch
+    {
+        null => false,
+        _ when node.GetValueKind() == JsonValueKind.Number => id.Id is long number && node.AsValue().TryGetValue(out long value) && value == number,
+        _ => node.AsText() is { } text && id.Id is string own && own == text,
+    };
+
+    /// <summary>The gateway's own name, for initialize and discover.</summary>
+    public static JsonObject Implementation() => new() { ["name"] = "dawn", ["title"] = "Dawn", ["version"] = Version };
+
+    public static string Version { get; } = typeof(McpJson).Assembly.GetName().Version?.ToString(3) ?? "0.0.0";
+}
