@@ -39,7 +39,7 @@ internal sealed class WebSocketConnection : ConnectionContext, IDuplexPipe
     private int _isDisposed;
 
     /// <param name="ownerDisposed">Aborts the connection.</param>
-    /// <param name="abort">At the listener's end: ends the request that carries the socket.</param>
+    /// <param name="abort">At the listener's end: cuts what carries the socket.</param>
     public WebSocketConnection(WebSocket socket, TimeSpan closeTimeout, TimeProvider time, CancellationToken ownerDisposed, Action? abort = null)
     {
         (_socket, _closeTimeout, _time, _abort) = (socket, closeTimeout, time, abort);
@@ -200,6 +200,8 @@ internal sealed class WebSocketConnection : ConnectionContext, IDuplexPipe
         }
 
         _out.Reader.CancelPendingRead();
+        // Both close frames are through: RFC 6455, 7.1.1 has the listener end the connection, and the dialler wait for that.
+        _completed.TrySetResult();
     }
 
     private async Task CloseAsync(Func<WebSocketCloseStatus, string?, CancellationToken, Task> close, CancellationToken timeout)

@@ -3,8 +3,10 @@ using System.Net.Sockets;
 using System.Threading.Channels;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
@@ -144,8 +146,10 @@ internal sealed class WebSocketListener : IConnectionListener
         }
         else
         {
+            // The connection's own feature: unlike the request it may be touched when the request is over.
+            var carrier = context.Features.GetRequiredFeature<IConnectionLifetimeFeature>();
             var socket = await context.WebSockets.AcceptWebSocketAsync();
-            var connection = new WebSocketConnection(socket, _settings.CloseTimeout, _time, _disposed.Token, context.Abort)
+            var connection = new WebSocketConnection(socket, _settings.CloseTimeout, _time, _disposed.Token, carrier.Abort)
             {
                 RemoteEndPoint = EndPointOf(context.Connection.RemoteIpAddress, context.Connection.RemotePort),
                 LocalEndPoint = EndPointOf(context.Connection.LocalIpAddress, context.Connection.LocalPort),
