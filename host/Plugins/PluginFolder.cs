@@ -65,7 +65,7 @@ internal sealed record PluginFolder(string Name, string Path, string Stamp)
         try
         {
             var stamp = new StringBuilder();
-            foreach (var file in FilesOf(path).Take(MaxFiles + 1))
+            foreach (var file in FilesOf(path))
             {
                 stamp.Append(CultureInfo.InvariantCulture, $"{file.FullName}|{file.Length}|{file.LastWriteTimeUtc.Ticks};");
             }
@@ -85,6 +85,7 @@ internal sealed record PluginFolder(string Name, string Path, string Stamp)
 
     private static List<FileInfo> FilesOf(string path) =>
         [.. new DirectoryInfo(path).EnumerateFiles("*", new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = 16, IgnoreInaccessible = false })
+            .Take(MaxFiles + 1)
             .OrderBy(f => f.FullName, StringComparer.Ordinal)];
 
     private static IEnumerable<string> SubfoldersOf(string directory)

@@ -47,7 +47,7 @@ internal sealed class WebSocketListener : IConnectionListener
         var tls = uri.Scheme == "wss" ? certificates.Load(uri) : default;
         // Bound here and not by Kestrel: its address is known, its failures are plain, and it can be unbound while connections live.
         var sockets = await BindAsync(uri, loggers, cancellationToken);
-        var builder = WebApplication.CreateEmptyBuilder(new());
+        var builder = WebApplication.CreateEmptyBuilder(new() { ContentRootPath = AppContext.BaseDirectory });
         builder.Services.AddSingleton(loggers);
         builder.Services.AddSingleton<IHostLifetime, OwnerDecides>();
         builder.Services.AddSingleton<IConnectionListenerFactory>(new Bound(sockets));

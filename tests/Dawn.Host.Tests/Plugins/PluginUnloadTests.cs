@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Loader;
 using Dawn.Plugins;
 using Microsoft.AspNetCore.Connections;
 using ModelContextProtocol.Client;
@@ -32,6 +33,39 @@ public sealed class PluginUnloadTests : IAsyncDisposable
         await CollectedAsync(context, TestContext.Current.CancellationToken);
     }
 
+    [Fact(Timeout = 60_000)]
+    public async Task The_host_keeps_nothing_of_what_was_deleted()
+    {
+        var agent = _sandbox.Install("Agent", "agents/first");
+        var transport = _sandbox.Install("transport-websocket", "transport-websocket");
+        await _sandbox.Host.StartAsync(TestContext.Current.CancellationToken);
+        await GreetAsync(null);
+        Assert.Equal(2, ContextsOf(_sandbox.Copies));
+        Directory.Delete(agent, recursive: true);
+        Directory.Delete(transport, recursive: true);
+        await _sandbox.UntilAsync(() => _sandbox.Host.Snapshot.Count == 0);
+        await _sandbox.UntilAsync(() => ContextsOf(_sandbox.Copies) == 0, Collect);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static int ContextsOf(string folder) =>
+        AssemblyLoadContext.All.Count(c => c.IsCollectible && c.Assemblies.Any(a => !a.IsDynamic && a.Location.StartsWith(folder, StringComparison.Ordinal)));
+
+    private static void Collect()
+    {
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private async Task GreetAsync(string? protocol)
+    {
+        var channel = await _sandbox.Agents.DialAsync(new(FakeAgentHost.Node, "first"), "tester", TestContext.Current.CancellationToken);
+        await using var client = await McpClient.CreateAsync(new Agents.ChannelClientTransport("first", channel), new() { ProtocolVersion = protocol }, null, TestContext.Current.CancellationToken);
+        var result = await client.CallToolAsync("greet", new Dictionary<string, object?> { ["name"] = "you" }, cancellationToken: TestContext.Current.CancellationToken);
+        Assert.Contains("Good day, you", result.StructuredContent.ToString(), StringComparison.Ordinal);
+    }
+
     [MethodImpl(MethodImplOptions.NoInlining)]
     private async Task<WeakReference> UseTransportAsync(string folder, string name, string scheme)
     {
@@ -60,13 +94,7 @@ public sealed class PluginUnloadTests : IAsyncDisposable
         await plugin.ProvisionAsync(isAgent: true, TestContext.Current.CancellationToken);
         var context = plugin.Context!;
         Assert.True(_sandbox.Agents.TryAdd(plugin.Agent!));
-        var channel = await _sandbox.Agents.DialAsync(new(FakeAgentHost.Node, "first"), "tester", TestContext.Current.CancellationToken);
-        await using (var client = await McpClient.CreateAsync(new Agents.ChannelClientTransport("first", channel), new() { ProtocolVersion = protocol }, null, TestContext.Current.CancellationToken))
-        {
-            var result = await client.CallToolAsync("greet", new Dictionary<string, object?> { ["name"] = "you" }, cancellationToken: TestContext.Current.CancellationToken);
-            Assert.Contains("Good day, you", result.StructuredContent.ToString(), StringComparison.Ordinal);
-        }
-
+        await GreetAsync(protocol);
         await _sandbox.Agents.RemoveAsync(plugin.Agent!);
         await plugin.DisposeAsync();
         return context;
@@ -76,10 +104,6 @@ public sealed class PluginUnloadTests : IAsyncDisposable
     {
         // Off the stack on which the plugin's last task ended: its frames still hold the plugin.
         await Task.Delay(20, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
-        await _sandbox.UntilAsync(() => !context.IsAlive, () =>
-        {
-            GC.Collect();
-            GC.WaitForPendingFinalizers();
-        });
+        await _sandbox.UntilAsync(() => !context.IsAlive, Collect);
     }
 }
