@@ -39,6 +39,9 @@ internal sealed class AssemblyAgent : IHostedAgent
 
     public AgentPolicy Policy { get; }
 
+    /// <summary>Where the policy can be changed, for those who are refused by it.</summary>
+    public string PolicySetting => $"Dawn:Plugins:{Origin[(Origin.LastIndexOf('/') + 1)..]}";
+
     public AgentCard? Card { get; private set; }
 
     // In-process and started: nothing can be wrong with it that its plugin does not report.
