@@ -1,0 +1,73 @@
+using Dawn.Sessions;
+using ModelContextProtocol.Client;
+
+namespace Dawn.Agents;
+
+/// <summary>What lets an agent call others: an MCP client for any address, as that agent. Disposal ends the conversations that it left open.</summary>
+internal sealed class AssemblyAgentClients(string agent, Lazy<IAgentDialer> dialer, Lazy<IAgentDirectory> directory, ILoggerFactory loggers) : IAsyncDisposable
+{
+    // An agent that opens clients and forgets them would otherwise take the session's channels from all others.
+    private const int MaxOpen = 256;
+
+    private readonly HashSet<MeshChannel> _open = [];
+    private bool _disposed;
+
+    public async Task<McpClient> DialAsync(string address, CancellationToken cancellationToken)
+    {
+        var target = directory.Value.Resolve(address);
+        var channel = await dialer.Value.DialAsync(target, agent, cancellationToken);
+        try
+        {
+            Add(channel);
+            var client = await McpClient.CreateAsync(
+                new ChannelClientTransport(address, channel), new() { ClientInfo = new() { Name = agent, Version = "1" } }, loggers, cancellationToken);
+            _ = client.Completion.ContinueWith(
+                (_, state) => Remove((MeshChannel)state!), channel, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            return client;
+        }
+        catch
+        {
+            Remove(channel);
+            await channel.CloseAsync();
+            throw;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        MeshChannel[] left;
+        lock (_open)
+        {
+            _disposed = true;
+            left = [.. _open];
+            _open.Clear();
+        }
+
+        foreach (var channel in left)
+        {
+            await channel.CloseAsync(MeshError.Stopping, $"{agent} is stopping.");
+        }
+    }
+
+    private void Add(MeshChannel channel)
+    {
+        lock (_open)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            if (_open.Count >= MaxOpen)
+            {
+                throw new MeshException(MeshError.Limit, $"{agent} has {MaxOpen} clients open: dispose each McpClient after use.");
+            }
+
+            _open.Add(channel);
+        }
+    }
+
+    private void Remove(MeshChannel channel)
+    {
+        lock (_open)
+        {
+            _open.Remove(channel);
+        }
+    }
+}

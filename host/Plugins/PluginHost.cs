@@ -1,0 +1,216 @@
+using System.Collections.Immutable;
+using System.Threading.Channels;
+using Dawn.Agents;
+
+namespace Dawn.Plugins;
+
+/// <param name="Directory">Holds a folder for each plugin, and <c>agents</c> with one for each agent.</param>
+/// <param name="CopyDirectory">Where the copies to load from are kept; emptied at start. Null takes a new temporary one.</param>
+internal sealed record PluginHostOptions(string Directory, string? CopyDirectory = null);
+
+/// <summary>Loads the plugins of a directory, and keeps what is loaded like what lies there: added, replaced and removed while the node runs.</summary>
+internal sealed partial class PluginHost(PluginHostOptions options, IAgentHost agents, PluginSurroundings surroundings) : IHostedService, IAsyncDisposable
+{
+    /// <summary>A plugin's constructors and start, or its end, may take so long before it is given up on.</summary>
+    internal static readonly TimeSpan Deadline = TimeSpan.FromSeconds(10);
+
+    /// <summary>A folder is loaded once nothing in it has changed for so long: copying takes a while.</summary>
+    internal static readonly TimeSpan StableAfter = TimeSpan.FromMilliseconds(300);
+
+    private static readonly TimeSpan Poll = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan PollWhileChanging = TimeSpan.FromMilliseconds(100);
+    // What hangs must not hold up the node; it goes on loading meanwhile.
+    private static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(3);
+    private const int MaxCopyAttempts = 20;
+
+    private readonly ILogger _logger = surroundings.Loggers.CreateLogger<PluginHost>();
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, Slot> _slots = new(StringComparer.Ordinal);
+    private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly CancellationTokenSource _stopping = new();
+    private ImmutableDictionary<string, IPeerTransport> _transports = ImmutableDictionary.Create<string, IPeerTransport>(StringComparer.OrdinalIgnoreCase);
+    private ImmutableArray<PluginStatus> _snapshot = [];
+    private string? _copies;
+    private int _copy;
+    private ITimer? _timer;
+    private FileSystemWatcher? _watcher;
+    private Task _watching = Task.CompletedTask;
+
+    /// <summary>All plugins, by name.</summary>
+    public IReadOnlyList<PluginStatus> Snapshot => _snapshot;
+
+    /// <summary>Raised after <see cref="Snapshot"/> or <see cref="Schemes"/> changed. Who holds listeners or connections of a transport that is gone lets go of them.</summary>
+    public event Action? Changed;
+
+    public IReadOnlyCollection<string> Schemes => [.. _transports.Keys.Order(StringComparer.Ordinal)];
+
+    /// <summary>Sections below <c>Dawn:Plugins</c> that belong to no installed plugin.</summary>
+    public IReadOnlyList<string> UnknownSettings
+    {
+        get
+        {
+            var installed = _snapshot.Select(s => s.Name[(s.Name.LastIndexOf('/') + 1)..]).ToHashSet(StringComparer.OrdinalIgnoreCase);
+            return [.. surroundings.Configuration.GetSection(PluginSettings.Root).GetChildren().Select(c => c.Key).Where(key => !installed.Contains(key))];
+        }
+    }
+
+    /// <summary>The transport of a URI scheme; null where no plugin that is active offers it.</summary>
+    public IPeerTransport? FindTransport(string scheme) => _transports.GetValueOrDefault(scheme);
+
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        _copies = options.CopyDirectory ?? Directory.CreateTempSubdirectory("dawn-plugins-").FullName;
+        if (options.CopyDirectory is not null)
+        {
+            // What a killed process left behind.
+            DeleteQuietly(_copies);
+            Directory.CreateDirectory(_copies);
+        }
+
+        if (!Directory.Exists(options.Directory))
+        {
+            NoDirectory(options.Directory);
+        }
+
+        // Transports and services before agents: these may call at once.
+        await PatientlyAsync(Reconcile(agentsToo: false), cancellationToken);
+        await PatientlyAsync(Reconcile(), cancellationToken);
+        _watcher = Watch();
+        _timer = surroundings.Time.CreateTimer(_ => _wake.Writer.TryWrite(true), null, Poll, Poll);
+        _watching = WatchAsync();
+    }
+
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        if (_stopping.IsCancellationRequested)
+        {
+            return;
+        }
+
+        await _stopping.CancelAsync();
+        _watcher?.Dispose();
+        _timer?.Dispose();
+        await _watching;
+        Slot[] slots;
+        lock (_gate)
+        {
+            slots = [.. _slots.Values];
+        }
+
+        // Agents first, and what carries them last.
+        await Task.WhenAll(slots.Where(s => s.Folder.IsAgent).Select(UnloadAfterWorkAsync));
+        await Task.WhenAll(slots.Where(s => !s.Folder.IsAgent).Select(UnloadAfterWorkAsync));
+        if (_copies is not null)
+        {
+            DeleteQuietly(_copies);
+        }
+
+        async Task UnloadAfterWorkAsync(Slot slot)
+        {
+            await slot.Work;
+            await UnloadAsync(slot);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync(CancellationToken.None);
+        _stopping.Dispose();
+    }
+
+    /// <summary>Compares what is loaded with what lies in the directory, and begins what makes them alike.</summary>
+    /// <returns>Ends when all of it is done.</returns>
+    internal Task Reconcile(bool agentsToo = true)
+    {
+        var found = PluginFolder.Scan(options.Directory);
+        var started = _timer is not null;
+        lock (_gate)
+        {
+            foreach (var folder in found.Where(f => agentsToo || !f.IsAgent))
+            {
+                if (!_slots.TryGetValue(folder.Name, out var slot))
+                {
+                    _slots[folder.Name] = slot = new(folder);
+                }
+
+                var stamp = folder.Stamp + new PluginSettings(surroundings.Configuration, folder.ShortName).Stamp;
+                if (slot.Work.IsCompleted && slot.IsDue(stamp, wait: started, surroundings.Time))
+                {
+                    slot.Folder = folder;
+                    slot.Work = Task.Run(() => ReplaceAsync(slot));
+                }
+            }
+
+            foreach (var slot in agentsToo ? _slots.Values.Where(s => s.Work.IsCompleted && !found.Exists(f => f.Name == s.Folder.Name)).ToList() : [])
+            {
+                slot.Work = Task.Run(() => RemoveAsync(slot));
+            }
+
+            if (_slots.Values.Any(s => s.IsChanging))
+            {
+                _timer?.Change(PollWhileChanging, Poll);
+            }
+
+            return Task.WhenAll(_slots.Values.Select(s => s.Work));
+        }
+    }
+
+    private async Task WatchAsync()
+    {
+        try
+        {
+            await foreach (var wake in _wake.Reader.ReadAllAsync(_stopping.Token))
+            {
+                try
+                {
+                    // Its work goes on by itself: a plugin that hangs holds up no other.
+                    _ = Reconcile();
+                }
+                catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+                {
+                    CantScan(options.Directory, e.Message);
+                }
+
+                // Copying raises many events at once.
+                await Task.Delay(PollWhileChanging, surroundings.Time, _stopping.Token);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // Stopping.
+        }
+    }
+
+    private FileSystemWatcher? Watch()
+    {
+        try
+        {
+            var watcher = new FileSystemWatcher(options.Directory) { IncludeSubdirectories = true };
+            watcher.Created += (_, _) => _wake.Writer.TryWrite(true);
+            watcher.Changed += (_, _) => _wake.Writer.TryWrite(true);
+            watcher.Deleted += (_, _) => _wake.Writer.TryWrite(true);
+            watcher.Renamed += (_, _) => _wake.Writer.TryWrite(true);
+            watcher.EnableRaisingEvents = true;
+            return watcher;
+        }
+        catch (Exception e) when (e is IOException or ArgumentException)
+        {
+            // No such directory, or too many watches: polling sees the same, a little later.
+            NotWatching(options.Directory, e.Message);
+            return null;
+        }
+    }
+
+    private async Task PatientlyAsync(Task work, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await work.WaitAsync(StartPatience, surroundings.Time, cancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            // Snapshot says which are still loading.
+        }
+    }
+
+}
