@@ -10,7 +10,7 @@ internal static class DawnConfiguration
 
     private const string FileName = "appsettings.json";
     private static readonly Uri DefaultListen = new("ws://0.0.0.0:7610");
-    private static readonly Uri DefaultGateway = new("http://127.0.0.1:7600");
+    private const string DefaultGateway = "http://127.0.0.1:7600";
 
     /// <summary>The program's <c>appsettings.json</c>, the data directory's, the environment, the command line; the later wins.</summary>
     /// <param name="dataDirectory">From <c>--data</c>; null leaves it to <c>Dawn:DataDirectory</c>.</param>
@@ -63,8 +63,7 @@ internal static class DawnConfiguration
             CheckpointEvery = security.Number("CheckpointEvery", 64, 1, 64),
             RekeyAfter = security.Duration("RekeyAfter", TimeSpan.FromMinutes(10), TimeSpan.FromSeconds(10), TimeSpan.FromHours(24)),
             KeepEvidence = security.Flag("KeepEvidence", false),
-            GatewayUrl = gatewayText.Value is null && !IsExplicitNull(configuration, gatewayText.Path) ? DefaultGateway
-                : gateway.Value<Uri?>("Url", null, TryParseHttp!, "http://127.0.0.1:7600, an https address, or null for no gateway"),
+            GatewayUrl = gateway.Text("Url") ?? (gatewayText.Value is null && !IsExplicitNull(configuration, gatewayText.Path) ? DefaultGateway : null),
             GatewayToken = gateway.Text("Token"),
             GatewayCertificate = gateway.Text("Certificate"),
             GatewayCertificatePassword = gateway.Text("CertificatePassword"),
@@ -74,7 +73,6 @@ internal static class DawnConfiguration
             RelayBytesPerSecond = relay.Size("BytesPerSecond"),
             RelayMemory = relay.Size("Memory") ?? 64 * 1024 * 1024,
         };
-        gateway.Leave("Url");
         foreach (var section in new[] { dawn, network, security, gateway, relay })
         {
             section.RefuseOthers();
@@ -111,7 +109,4 @@ internal static class DawnConfiguration
     // Port 0 lets the transport choose.
     private static bool TryParseListen(string text, out Uri uri) =>
         Uri.TryCreate(text, UriKind.Absolute, out uri!) && uri is { AbsolutePath: "/" or "", Query: "", Fragment: "", UserInfo: "", Host.Length: > 0, Port: >= 0 };
-
-    private static bool TryParseHttp(string text, out Uri uri) =>
-        Uri.TryCreate(text, UriKind.Absolute, out uri!) && uri is { Scheme: "http" or "https", AbsolutePath: "/", Query: "", Fragment: "", UserInfo: "" };
 }

@@ -19,7 +19,7 @@ internal sealed record DawnSettings
     public required int CheckpointEvery { get; init; }
     public required TimeSpan RekeyAfter { get; init; }
     public required bool KeepEvidence { get; init; }
-    public required Uri? GatewayUrl { get; init; }
+    public required string? GatewayUrl { get; init; }
     public required string? GatewayToken { get; init; }
     public required string? GatewayCertificate { get; init; }
     public required string? GatewayCertificatePassword { get; init; }

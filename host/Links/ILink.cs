@@ -46,6 +46,9 @@ internal interface ILink
     /// <summary>Null only on a link of a newcomer who redeems a ticket: it carries <see cref="LinkFrame.Redeem"/> and its answer, nothing else.</summary>
     Certificate? Certificate { get; }
 
+    /// <summary>The ticket (16 bytes) under whose PSK an accepted newcomer's handshake ran; null on every other link.</summary>
+    ReadOnlyMemory<byte>? TicketId { get; }
+
     /// <summary>True where this node dialled.</summary>
     bool IsInitiator { get; }
 

@@ -52,6 +52,8 @@ internal sealed partial class Link : ILink
 
     public Certificate? Certificate => _peer.Certificate;
 
+    public ReadOnlyMemory<byte>? TicketId => _peer.TicketId;
+
     public bool IsInitiator { get; }
 
     public bool IsSealed => _peer.Send is not null;

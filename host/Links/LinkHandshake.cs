@@ -20,7 +20,7 @@ internal interface ITicketPsks
 internal sealed record TicketKey(ReadOnlyMemory<byte> Id, ReadOnlyMemory<byte> Psk);
 
 /// <summary>Who is at the other end of a connection, and the keys; null keys where both ends have turned encryption off.</summary>
-internal sealed record LinkPeer(NodeId Remote, Certificate? Certificate, Aead? Send, Aead? Receive);
+internal sealed record LinkPeer(NodeId Remote, Certificate? Certificate, Aead? Send, Aead? Receive, ReadOnlyMemory<byte>? TicketId = null);
 
 /// <summary>From a bare connection to a proven peer: hellos, then the handshake, within one deadline.</summary>
 /// <remarks>Both sides throw <see cref="HandshakeException"/> and leave the connection to the caller, who ends it without a word.</remarks>
@@ -91,7 +91,7 @@ internal sealed class LinkHandshake(INodeIdentity identity, StaticKey staticKey,
                 throw new HandshakeException(HandshakeFault.Malformed, $"node {handshake.Remote} redeems a ticket and shows a certificate");
             }
 
-            return Finish(handshake, theirs, agreement);
+            return Finish(handshake, theirs, agreement) with { TicketId = theirs.TicketId };
         }
         finally
         {

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using Dawn.Agents;
+using Dawn.Configuration;
 using Dawn.Identity;
 
 namespace Dawn.Membership;
@@ -10,7 +11,8 @@ internal sealed partial class SelfRecord(
     INodeIdentity self,
     DataDirectory directory,
     IAgentHost agents,
-    EncryptionMode encryption,
+    Listeners listeners,
+    DawnSettings settings,
     RecordTable table,
     RecordExchange exchange,
     TimeProvider time,
@@ -27,9 +29,6 @@ internal sealed partial class SelfRecord(
     private ulong _lastSequence;
     private DateTimeOffset _renewAt;
 
-    /// <summary>Where others may dial this node; set once listeners are bound, before the first publication.</summary>
-    public ImmutableArray<Uri> Addresses { get; set; } = [];
-
     /// <summary>Signs and spreads a record of what is true now.</summary>
     public void Publish()
     {
@@ -39,7 +38,7 @@ internal sealed partial class SelfRecord(
         {
             var now = time.GetUtcNow();
             ImmutableArray<AgentCard> cards = [.. agents.Agents.Where(a => IsShared(a)).Select(a => a.Card).OfType<AgentCard>().OrderBy(c => c.Id, StringComparer.Ordinal)];
-            record = NodeRecord.Sign(self, NextSequence(now), now, encryption, Addresses, cards, out omitted);
+            record = NodeRecord.Sign(self, NextSequence(now), now, settings.Encryption, listeners.Addresses, cards, out omitted);
             _renewAt = now + (record.NotAfter - now) / 2;
         }
 
@@ -59,6 +58,7 @@ internal sealed partial class SelfRecord(
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         agents.Changed += Want;
+        listeners.Changed += Want;
         using var sweep = time.CreateTimer(_ => table.Sweep(), null, SweepEvery, SweepEvery);
         try
         {
@@ -77,6 +77,7 @@ internal sealed partial class SelfRecord(
         finally
         {
             agents.Changed -= Want;
+            listeners.Changed -= Want;
         }
     }
 

@@ -6,7 +6,8 @@ namespace Dawn.Plugins;
 
 /// <param name="Directory">Holds a folder for each plugin, and <c>agents</c> with one for each agent.</param>
 /// <param name="CopyDirectory">Where the copies to load from are kept; emptied at start. Null takes a new temporary one.</param>
-internal sealed record PluginHostOptions(string Directory, string? CopyDirectory = null);
+/// <param name="WithAgents">False loads transports and services alone.</param>
+internal sealed record PluginHostOptions(string Directory, string? CopyDirectory = null, bool WithAgents = true);
 
 /// <summary>Loads the plugins of a directory, and keeps what is loaded like what lies there: added, replaced and removed while the node runs.</summary>
 internal sealed partial class PluginHost(PluginHostOptions options, IAgentHost agents, PluginSurroundings surroundings) : IHostedService, IAsyncDisposable
@@ -122,6 +123,7 @@ internal sealed partial class PluginHost(PluginHostOptions options, IAgentHost a
     /// <returns>Ends when all of it is done.</returns>
     internal Task Reconcile(bool agentsToo = true)
     {
+        agentsToo &= options.WithAgents;
         var found = PluginFolder.Scan(options.Directory);
         var started = _timer is not null;
         lock (_gate)

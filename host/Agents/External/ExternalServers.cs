@@ -22,6 +22,7 @@ internal sealed partial class ExternalServers(
     private readonly ILogger _logger = loggers.CreateLogger<ExternalServers>();
     private readonly Channel<bool> _changes = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly Dictionary<string, (string Fingerprint, IHostedAgent Agent)> _running = new(StringComparer.Ordinal);
+    private readonly SemaphoreSlim _gate = new(1, 1);
     private readonly CancellationTokenSource _stopping = new();
     private IDisposable? _watch;
     private Task _watching = Task.CompletedTask;
@@ -83,7 +84,24 @@ internal sealed partial class ExternalServers(
         }
     }
 
-    private async Task ReconcileAsync()
+    /// <summary>Makes the agents equal to the settings as they are now.</summary>
+    /// <returns>The ids that were added, removed or replaced.</returns>
+    public async Task<IReadOnlyList<string>> ReconcileAsync()
+    {
+        await _gate.WaitAsync(_stopping.Token);
+        try
+        {
+            var before = _running.ToDictionary(one => one.Key, one => one.Value.Fingerprint, StringComparer.Ordinal);
+            await ReconcileCoreAsync();
+            return [.. before.Keys.Union(_running.Keys).Where(id => before.GetValueOrDefault(id) != _running.GetValueOrDefault(id).Fingerprint).Order(StringComparer.Ordinal)];
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
+    private async Task ReconcileCoreAsync()
     {
         var wanted = configuration.GetSection(ExternalServerSettings.Section).GetChildren().ToDictionary(section => section.Key, StringComparer.Ordinal);
         var obsolete = _running.Where(one => !wanted.TryGetValue(one.Key, out var section) || ExternalServerSettings.Fingerprint(section) != one.Value.Fingerprint).ToArray();

@@ -18,7 +18,7 @@ internal sealed class FakeNode : INodeView, INodeControl
 
     public Exception? Failure { get; set; }
 
-    public NodeIdentity Identity { get; } = new(Self.ToString(), "home", "member", "0.1.0");
+    public NodeSummary Identity { get; } = new(Self.ToString(), "home", "member", "0.1.0");
 
     public NodeStatus Status => new(Self.ToString(), "home", "0.1.0", Mode.Mode, "required", 61, ["ws://127.0.0.1:7610"], "http://127.0.0.1:7600/mcp", 2, 1, 1, 0, [new("broken", "It can't start. Install it.")]);
 

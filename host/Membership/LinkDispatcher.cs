@@ -1,0 +1,43 @@
+using Dawn.Links;
+using Dawn.Routing;
+
+namespace Dawn.Membership;
+
+/// <summary>Hands what happens on links to whom it concerns: envelopes to routing, records to membership, tickets to admission.</summary>
+internal sealed class LinkDispatcher(Router router, RecordExchange records, Admission admission) : ILinkHandler
+{
+    public void OnUp(ILink link)
+    {
+        // A newcomer has no certificate: it is no neighbour, and gets nothing but the answer to its ticket.
+        if (link.Certificate is not null)
+        {
+            router.Add(link);
+            records.Add(link);
+        }
+    }
+
+    public void OnFrame(ILink link, LinkFrame type, ReadOnlySpan<byte> body)
+    {
+        switch (type)
+        {
+            case LinkFrame.Envelope when link.Certificate is not null:
+                router.OnEnvelope(link, body);
+                break;
+            case LinkFrame.Record when link.Certificate is not null:
+                records.OnRecord(link, body);
+                break;
+            case LinkFrame.Redeem when link.Certificate is null:
+                admission.OnRedeem(link, body);
+                break;
+            default:
+                _ = link.CloseAsync(LinkEnd.Protocol, $"a frame of type {(byte)type} has no place on this link");
+                break;
+        }
+    }
+
+    public void OnDown(ILink link, LinkEnd reason)
+    {
+        router.Remove(link);
+        records.Remove(link);
+    }
+}

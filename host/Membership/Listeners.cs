@@ -1,0 +1,195 @@
+using System.Collections.Immutable;
+using System.Net;
+using System.Net.NetworkInformation;
+using System.Net.Sockets;
+using Dawn.Configuration;
+using Dawn.Identity;
+using Dawn.Links;
+using Dawn.Plugins;
+using Microsoft.AspNetCore.Connections;
+
+namespace Dawn.Membership;
+
+/// <summary>Binds the addresses of <c>Dawn:Listen</c>, binds them again when their transport is replaced, and works out where others can dial this node.</summary>
+internal sealed partial class Listeners(DawnSettings settings, PluginHost plugins, LinkListener links, ILogger<Listeners> logger) : IHostedService, IAsyncDisposable
+{
+    private readonly SemaphoreSlim _gate = new(1, 1);
+    private readonly List<Bound> _bound = [];
+    private bool _stopped;
+
+    private sealed record Bound(Uri Wanted, Uri Actual, IPeerTransport Transport, IConnectionListener Listener, Task Accepting, CancellationTokenSource Stop);
+
+    /// <summary>The addresses to dial; empty until started.</summary>
+    public ImmutableArray<Uri> Addresses { get; private set; } = [];
+
+    /// <summary>Raised after <see cref="Addresses"/> changed, once started.</summary>
+    public event Action? Changed;
+
+    /// <exception cref="StartException">No transport for a scheme, or a port is taken.</exception>
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        foreach (var uri in settings.Listen)
+        {
+            var transport = plugins.FindTransport(uri.Scheme) ?? throw new StartException(
+                $"Dawn:Listen is '{uri.GetLeftPart(UriPartial.Authority)}', and no installed transport has the scheme '{uri.Scheme}'. Installed in {settings.PluginDirectory}: {(plugins.Schemes.Count == 0 ? "none" : string.Join(", ", plugins.Schemes))}.");
+            try
+            {
+                _bound.Add(await BindAsync(uri, transport, cancellationToken));
+            }
+            catch (Exception e) when (IsBindFailure(e))
+            {
+                throw new StartException($"Port {uri.Port} can't be opened for Dawn:Listen '{uri.GetLeftPart(UriPartial.Authority)}': {e.Message.TrimEnd('.')}. If another node runs here, give this one another --data and another Dawn:Listen port (0 takes a free one).", e);
+            }
+        }
+
+        Publish();
+        plugins.Changed += OnPluginsChanged;
+    }
+
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        plugins.Changed -= OnPluginsChanged;
+        await _gate.WaitAsync(cancellationToken);
+        try
+        {
+            _stopped = true;
+            foreach (var bound in _bound)
+            {
+                await UnbindAsync(bound);
+            }
+
+            _bound.Clear();
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_stopped)
+        {
+            await StopAsync(CancellationToken.None);
+        }
+    }
+
+    /// <summary>Puts this machine's addresses in place of wildcards; loopback stays only where nothing else is.</summary>
+    internal static ImmutableArray<Uri> Expand(ImmutableArray<Uri> bound, IReadOnlyList<IPAddress> local)
+    {
+        var all = new List<(Uri Uri, bool IsLoopback)>();
+        foreach (var uri in bound)
+        {
+            if (!IPAddress.TryParse(uri.DnsSafeHost, out var host) || !(host.Equals(IPAddress.Any) || host.Equals(IPAddress.IPv6Any)))
+            {
+                all.Add((uri, uri.IsLoopback));
+                continue;
+            }
+
+            // An IPv6 wildcard takes IPv4 too (RFC 3493, 5.3).
+            foreach (var address in local.Where(a => a.AddressFamily == AddressFamily.InterNetwork || host.Equals(IPAddress.IPv6Any)))
+            {
+                all.Add((new UriBuilder(uri) { Host = address.ToString() }.Uri, IPAddress.IsLoopback(address)));
+            }
+        }
+
+        List<Uri> outside = [.. all.Where(a => !a.IsLoopback).Select(a => a.Uri)];
+        return [.. (outside.Count > 0 ? outside : all.Select(a => a.Uri)).Distinct().Take(NodeRecord.MaxAddresses)];
+    }
+
+    private static List<IPAddress> LocalAddresses() =>
+        [.. from nic in NetworkInterface.GetAllNetworkInterfaces()
+            where nic.OperationalStatus is OperationalStatus.Up or OperationalStatus.Unknown
+            from unicast in nic.GetIPProperties().UnicastAddresses
+            let address = unicast.Address
+            where !address.IsIPv6LinkLocal
+            orderby IPAddress.IsLoopback(address), address.AddressFamily
+            select address];
+
+    private static bool IsBindFailure(Exception e) => e is IOException or SocketException or InvalidOperationException or ArgumentException;
+
+    // Returns at once, as the event asks; what hangs in a transport holds up nobody.
+    private void OnPluginsChanged() => _ = RebindAsync();
+
+    private async Task RebindAsync()
+    {
+        await _gate.WaitAsync();
+        try
+        {
+            if (_stopped)
+            {
+                return;
+            }
+
+            foreach (var bound in _bound.Where(b => !ReferenceEquals(plugins.FindTransport(b.Wanted.Scheme), b.Transport)).ToList())
+            {
+                LogGone(bound.Actual);
+                await UnbindAsync(bound);
+                _bound.Remove(bound);
+            }
+
+            foreach (var wanted in settings.Listen.Where(w => !_bound.Exists(b => b.Wanted == w)))
+            {
+                if (plugins.FindTransport(wanted.Scheme) is { } transport)
+                {
+                    try
+                    {
+                        _bound.Add(await BindAsync(wanted, transport, CancellationToken.None));
+                    }
+                    catch (Exception e) when (IsBindFailure(e))
+                    {
+                        LogRebindFailed(wanted, e.Message);
+                    }
+                }
+            }
+
+            Publish();
+        }
+        finally
+        {
+            _gate.Release();
+        }
+
+        Changed?.Invoke();
+    }
+
+    private async Task<Bound> BindAsync(Uri wanted, IPeerTransport transport, CancellationToken cancellationToken)
+    {
+        var listener = await transport.BindAsync(new UriEndPoint(wanted), cancellationToken);
+        var stop = new CancellationTokenSource();
+        var actual = ((UriEndPoint)listener.EndPoint).Uri;
+        LogListening(actual);
+        return new(wanted, actual, transport, listener, links.RunAsync(listener, stop.Token), stop);
+    }
+
+    private async Task UnbindAsync(Bound bound)
+    {
+        await bound.Stop.CancelAsync();
+        try
+        {
+            await bound.Listener.DisposeAsync();
+        }
+        catch (Exception e)
+        {
+            // A transport that can't even close is none that this node needs any more.
+            LogCloseFailed(bound.Actual, e.Message);
+        }
+
+        await bound.Accepting;
+        bound.Stop.Dispose();
+    }
+
+    private void Publish() => Addresses = settings.Advertise.IsEmpty ? Expand([.. _bound.Select(b => b.Actual)], LocalAddresses()) : settings.Advertise;
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Listens at {Address}")]
+    private partial void LogListening(Uri address);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Listens no more at {Address}: its transport was replaced or removed")]
+    private partial void LogGone(Uri address);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Address} of Dawn:Listen can't be opened again: {Cause}")]
+    private partial void LogRebindFailed(Uri address, string cause);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The listener at {Address} did not close cleanly: {Cause}")]
+    private partial void LogCloseFailed(Uri address, string cause);
+}

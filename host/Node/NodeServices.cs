@@ -1,0 +1,110 @@
+using Dawn.Agents;
+using Dawn.Agents.External;
+using Dawn.Agents.Node;
+using Dawn.Configuration;
+using Dawn.Gateway;
+using Dawn.Identity;
+using Dawn.Links;
+using Dawn.Membership;
+using Dawn.Noise;
+using Dawn.Plugins;
+using Dawn.Routing;
+using Dawn.Sessions;
+using ModelContextProtocol.Protocol;
+
+namespace Dawn.Node;
+
+/// <summary>Composes a node. Hosted services start in the order given here, and stop in the reverse.</summary>
+internal static class NodeServices
+{
+    public static IReadOnlyList<IRoutingMode> Modes { get; } = [new DecentralizedMode()];
+
+    public static void AddNode(this IServiceCollection services, DawnSettings settings, IConfigurationRoot configuration, DataDirectory directory, NodeIdentity self)
+    {
+        // What comes from outside: the settings, the identity, time, entropy, randomness.
+        services.AddSingleton(settings);
+        services.AddSingleton(configuration);
+        services.AddSingleton<IConfiguration>(configuration);
+        services.AddSingleton(directory);
+        services.AddSingleton(self);
+        services.AddSingleton<INodeIdentity>(self);
+        services.AddSingleton(self.Network);
+        services.AddSingleton(TimeProvider.System);
+        services.AddSingleton(Entropy.System);
+        services.AddSingleton(new Random(BitConverter.ToInt32(Entropy.System.Bytes(sizeof(int)))));
+
+        // Agents.
+        services.AddSingleton<AgentHost>();
+        services.AddSingleton<IAgentHost>(s => s.GetRequiredService<AgentHost>());
+        services.AddSingleton<IChannelAcceptor>(s => s.GetRequiredService<AgentHost>());
+        services.AddSingleton(s => new Lazy<IChannelAcceptor>(s.GetRequiredService<IChannelAcceptor>));
+        services.AddSingleton<AgentDirectory>();
+        services.AddSingleton<IAgentDirectory>(s => s.GetRequiredService<AgentDirectory>());
+        services.AddSingleton<IAgentDialer, AgentDialer>();
+        services.AddSingleton<Func<string, IPeerTransport?>>(s => s.GetRequiredService<PluginHost>().FindTransport);
+        services.AddSingleton(s => ActivatorUtilities.CreateInstance<ExternalServers>(s));
+
+        // Links, routing, sessions.
+        services.AddSingleton(new Links.LinkOptions { Encryption = settings.Encryption });
+        services.AddSingleton(_ => new StaticKey(Entropy.System));
+        services.AddSingleton<LinkHandshake>();
+        services.AddSingleton(s => new Func<ILinkHandler>(s.GetRequiredService<LinkDispatcher>));
+        services.AddSingleton<LinkTable>();
+        services.AddSingleton<LinkDialer>();
+        services.AddSingleton<LinkListener>();
+        services.AddSingleton<LinkDispatcher>();
+        services.AddSingleton(Modes.Single(m => m.Name == settings.Mode));
+        services.AddSingleton<Router>();
+        services.AddSingleton<IEnvelopePort>(s => s.GetRequiredService<Router>());
+        services.AddSingleton(s => new SessionSettings(s.GetRequiredService<StaticKey>(), settings.Encryption));
+        services.AddSingleton<SessionTable>();
+
+        // Membership.
+        services.AddSingleton<RecordTable>();
+        services.AddSingleton<RecordExchange>();
+        services.AddSingleton<TicketStore>();
+        services.AddSingleton<Admission>();
+        services.AddSingleton<ITicketPsks>(s => s.GetRequiredService<Admission>());
+        services.AddSingleton<Listeners>();
+        services.AddSingleton<SelfRecord>();
+        services.AddSingleton<Bootstrapper>();
+
+        // Gateway.
+        services.AddSingleton(GatewayOf(settings));
+        services.AddSingleton<GatewayMetrics>();
+        services.AddSingleton<LegDialer>();
+        services.AddSingleton<LegPool>();
+        services.AddSingleton<Catalog>();
+        services.AddSingleton<AggregateRelay>();
+        services.AddSingleton<HttpRelays>();
+        services.AddSingleton<Readiness>();
+        services.AddSingleton(s => ActivatorUtilities.CreateInstance<GatewayServer>(s, self.Id, OwnerToken.LoadOrCreate(directory, Entropy.System)));
+        services.AddSingleton<Func<ITransport, string, CancellationToken, Task>>(s => s.GetRequiredService<AggregateRelay>().ServeAsync);
+        services.AddSingleton(s => ActivatorUtilities.CreateInstance<ControlSocket>(s, directory.Path));
+
+        // The node as an agent.
+        services.AddSingleton<NodeParts>();
+        services.AddSingleton<RunningNode>();
+        services.AddSingleton<INodeView>(s => s.GetRequiredService<RunningNode>());
+        services.AddSingleton<INodeControl>(s => s.GetRequiredService<RunningNode>());
+        services.AddSingleton(new NodeOwners(settings.Owners.ToHashSet()));
+        services.AddSingleton<NodeAgent>();
+
+        services.AddHostedService(s => s.GetRequiredService<SessionTable>());
+        // Copies of what is loaded lie in the data directory, so that a killed node's are cleared by its next start.
+        services.AddPlugins(new PluginHostOptions(settings.PluginDirectory, directory.File("loaded-plugins")));
+        services.AddHostedService(s => s.GetRequiredService<Listeners>());
+        services.AddHostedService(s => s.GetRequiredService<ExternalServers>());
+        services.AddHostedService(s => s.GetRequiredService<Catalog>());
+        services.AddHostedService(s => s.GetRequiredService<GatewayServer>());
+        services.AddHostedService(s => s.GetRequiredService<ControlSocket>());
+        services.AddHostedService<NodeLife>();
+        services.AddHostedService(s => s.GetRequiredService<SelfRecord>());
+        services.AddHostedService(s => s.GetRequiredService<Bootstrapper>());
+    }
+
+    public static GatewaySettings GatewayOf(DawnSettings settings) => new(
+        settings.GatewayUrl, settings.GatewayToken,
+        settings.GatewayCertificate is { } path ? new GatewayCertificate(path, settings.GatewayCertificatePassword) : null,
+        settings.GatewayTestHooks);
+}

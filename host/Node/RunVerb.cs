@@ -1,0 +1,123 @@
+using System.Text.Json;
+using Dawn.Agents.External;
+using Dawn.Agents.Node;
+using Dawn.Commands;
+using Dawn.Configuration;
+using Dawn.Gateway;
+using Dawn.Identity;
+using Dawn.Membership;
+using Dawn.Plugins;
+using Microsoft.Extensions.Logging.Console;
+
+namespace Dawn.Node;
+
+/// <summary><c>dawn run</c>: from the settings to a node that serves until it is told to stop.</summary>
+internal static partial class RunVerb
+{
+    // Sessions say goodbye, children end, HTTP drains; then the process goes in any case.
+    private static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(9);
+
+    public static async Task<int> RunAsync(RunOptions options, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var configuration = DawnConfiguration.Build(options.DataDirectory, options.Settings);
+            var settings = Read(configuration);
+            if (settings is null)
+            {
+                return ExitCode.Usage;
+            }
+
+            using var directory = DataDirectory.Lock(settings.DataDirectory);
+            using var self = NodeIdentity.Open(directory, settings.NetworkName, settings.NetworkSecret, TimeProvider.System, Entropy.System);
+            using var host = Build(settings, configuration, directory, self, options.Verbose);
+            try
+            {
+                await host.StartAsync(cancellationToken);
+            }
+            catch (Exception e) when (e is StartException or IOException)
+            {
+                await host.StopAsync(CancellationToken.None);
+                throw e as StartException ?? new StartException($"{e.Message.TrimEnd('.')}. If another node runs here, give this one another --data as well.", e);
+            }
+
+            Ready(host.Services);
+            await host.WaitForShutdownAsync(cancellationToken);
+            return ExitCode.Done;
+        }
+        catch (StartException e)
+        {
+            Console.Error.WriteLine($"error: {e.Message}");
+            return ExitCode.Usage;
+        }
+    }
+
+    /// <summary>Reads and checks all settings; null where there are problems, which are all said by then.</summary>
+    private static DawnSettings? Read(IConfigurationRoot configuration)
+    {
+        var problems = new List<string>();
+        var settings = DawnConfiguration.Read(configuration, [.. NodeServices.Modes.Select(m => m.Name)], problems);
+        problems.AddRange(GatewaySettings.Validate(NodeServices.GatewayOf(settings)));
+        foreach (var server in configuration.GetSection(ExternalServerSettings.Section).GetChildren())
+        {
+            ExternalServerSettings.Read(server, problems);
+        }
+
+        foreach (var problem in problems)
+        {
+            Console.Error.WriteLine($"error: {problem}");
+        }
+
+        return problems.Count == 0 ? settings : null;
+    }
+
+    private static IHost Build(DawnSettings settings, IConfigurationRoot configuration, DataDirectory directory, NodeIdentity self, bool verbose)
+    {
+        var builder = new HostApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
+        builder.Logging.AddConfiguration(configuration.GetSection("Logging"));
+        if (verbose)
+        {
+            builder.Logging.SetMinimumLevel(LogLevel.Debug).AddFilter("Dawn", LogLevel.Debug);
+        }
+
+        // A failed start is said in one line, by whoever catches it.
+        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
+
+        // Standard output belongs to the ready line.
+        builder.Logging.AddConsole(console =>
+        {
+            console.FormatterName = LogFormatter.FormatterName;
+            console.LogToStandardErrorThreshold = LogLevel.Trace;
+        });
+        builder.Services.AddSingleton<ConsoleFormatter>(new LogFormatter(TimeProvider.System));
+        var ring = new LogRing(TimeProvider.System);
+        builder.Services.AddSingleton(ring);
+        builder.Logging.AddProvider(ring);
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownTimeout);
+        builder.Services.AddNode(settings, configuration, directory, self);
+        return builder.Build();
+    }
+
+    // The one line that scripts wait for (docs/cli.md).
+    private static void Ready(IServiceProvider services)
+    {
+        var logger = services.GetRequiredService<ILoggerFactory>().CreateLogger("Dawn");
+        var self = services.GetRequiredService<INodeIdentity>();
+        var gateway = services.GetRequiredService<GatewayServer>().Url?.GetLeftPart(UriPartial.Authority);
+        var listen = services.GetRequiredService<Listeners>().Addresses.Select(a => a.GetLeftPart(UriPartial.Authority));
+        foreach (var name in services.GetRequiredService<PluginHost>().UnknownSettings)
+        {
+            LogUnknownPlugin(logger, name);
+        }
+
+        LogReady(logger, self.Id.ToString(), self.Network.Name);
+        var facts = new { node = self.Id.ToString(), ui = gateway is null ? null : gateway + "/", mcp = gateway is null ? null : gateway + "/mcp", listen };
+        Console.WriteLine($"ready {JsonSerializer.Serialize(facts)}");
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Dawn:Plugins:{Name} is set, but no plugin of that name is installed")]
+    private static partial void LogUnknownPlugin(ILogger logger, string name);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Node {Node} of network '{Network}' is ready")]
+    private static partial void LogReady(ILogger logger, string node, string network);
+}

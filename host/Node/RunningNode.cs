@@ -1,0 +1,159 @@
+using System.Collections.Immutable;
+using System.Reflection;
+using System.Text.Json.Nodes;
+using Dawn.Agents;
+using Dawn.Agents.Node;
+using Dawn.Configuration;
+using Dawn.Identity;
+using Dawn.Links;
+using Dawn.Membership;
+using Dawn.Plugins;
+using Dawn.Routing;
+using Dawn.Sessions;
+
+namespace Dawn.Node;
+
+/// <summary>What this node knows of itself and what its owner may do to it, gathered from its parts for the agent <c>node</c>.</summary>
+internal sealed class RunningNode : INodeView, INodeControl
+{
+    private readonly DawnSettings _settings;
+    private readonly NodeParts _parts;
+    private readonly TimeProvider _time;
+    private readonly long _started;
+
+    public RunningNode(DawnSettings settings, NodeParts parts, TimeProvider time)
+    {
+        (_settings, _parts, _time, _started) = (settings, parts, time, time.GetTimestamp());
+        parts.Directory.Changed += () => Changed?.Invoke(NodeFacts.Agents | NodeFacts.Status);
+        parts.Records.Changed += _ => Changed?.Invoke(NodeFacts.Peers);
+        parts.Router.PathChanged += _ => Changed?.Invoke(NodeFacts.Links | NodeFacts.Peers | NodeFacts.Status);
+        parts.Plugins.Changed += () => Changed?.Invoke(NodeFacts.Plugins | NodeFacts.Status);
+    }
+
+    public event Action<NodeFacts>? Changed;
+
+    public static string Version { get; } =
+        typeof(RunningNode).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
+
+    /// <summary>Where the gateway answers; known once it is started.</summary>
+    public Uri? GatewayUrl => _parts.Gateway?.Url;
+
+    public NodeSummary Identity => new(_parts.Self.Id.ToString(), _parts.Self.Network.Name, _parts.Self.Certificate.Role.ToString().ToLowerInvariant(), Version);
+
+    public ModeInfo Mode => new(_parts.Router.Mode, [_parts.Router.Mode]);
+
+    public NodeStatus Status
+    {
+        get
+        {
+            var peers = Peers;
+            return new(
+                _parts.Self.Id.ToString(), _parts.Self.Network.Name, Version, _parts.Router.Mode, _settings.Encryption.ToString().ToLowerInvariant(),
+                (long)_time.GetElapsedTime(_started).TotalSeconds,
+                [.. _parts.Listeners.Addresses.Select(Text)],
+                GatewayUrl is { } url ? $"{Text(url)}/mcp" : null,
+                Agents.Count, peers.Count(p => p.State == "connected"), peers.Count, _parts.Sessions.Snapshot.Count, Problems);
+        }
+    }
+
+    public IReadOnlyList<AgentInfo> Agents => NodeAgent.List(_parts.Self.Id, _parts.Directory, _parts.Host);
+
+    public IReadOnlyList<PeerInfo> Peers
+    {
+        get
+        {
+            var links = _parts.Links.Snapshot.ToDictionary(l => l.Remote);
+            var records = _parts.Records.Snapshot().Where(r => r.Node != _parts.Self.Id).ToDictionary(r => r.Node);
+            return [.. from node in links.Keys.Union(records.Keys).Order()
+                       let link = links.GetValueOrDefault(node)
+                       let addresses = records.TryGetValue(node, out var record) ? record.Addresses : []
+                       select new PeerInfo(
+                           node.ToString(), link is null ? "known" : "connected", [.. addresses.Select(Text)],
+                           link?.Address.Scheme, link is null ? null : Encryption(link.IsSealed), link?.RoundTrip?.TotalMilliseconds)];
+        }
+    }
+
+    public IReadOnlyList<LinkInfo> Links => [.. _parts.Links.Snapshot.OrderBy(l => l.Remote).Select(Describe)];
+
+    public IReadOnlyList<SessionInfo> Sessions =>
+        [.. _parts.Sessions.Snapshot.Select(s => new SessionInfo(s.Peer.ToString(), s.IsInitiator ? "out" : "in", Encryption(s.IsSealed), s.Channels))];
+
+    public IReadOnlyList<PluginInfo> Plugins =>
+        [.. _parts.Plugins.Snapshot.Select(p => new PluginInfo(p.Name, p.Kind.ToString().ToLowerInvariant(), p.State.ToString().ToLowerInvariant(), p.Version, p.Problem))];
+
+    public JsonObject Config => RedactedConfig.From(_parts.Configuration.GetSection(DawnConfiguration.Section));
+
+    private IReadOnlyList<NodeProblem> Problems =>
+    [
+        .. NodeAgent.Problems(_parts.Host),
+        .. _parts.External.Problems.Where(p => _parts.Host.Agents.All(a => !p.Key.EndsWith(':' + a.Id, StringComparison.Ordinal))).Select(p => new NodeProblem(p.Key, p.Value)),
+        .. from plugin in _parts.Plugins.Snapshot where plugin.State != PluginState.Disabled && plugin.Problem is not null select new NodeProblem(plugin.Name, plugin.Problem!),
+        .. _settings.Encryption == EncryptionMode.Off
+            ? (IEnumerable<NodeProblem>)[new("encryption", "Encryption is off: whoever is on the way can read and alter traffic. Set Dawn:Security:Encryption to Required")]
+            : [],
+    ];
+
+    public Task<ModeInfo> SetModeAsync(string name, CancellationToken cancellationToken) => name == _parts.Router.Mode
+        ? Task.FromResult(Mode)
+        : throw new ArgumentException($"No routing mode '{name}' is installed; installed: {string.Join(", ", Mode.Available)}.");
+
+    public Task<Invitation> InviteAsync(InvitationRequest request, CancellationToken cancellationToken)
+    {
+        var ticket = _parts.Admission.Invite(request.Role, request.Uses, request.Lifetime, _parts.Listeners.Addresses);
+        return Task.FromResult(new Invitation(ticket.ToString(), ticket.Role.ToString().ToLowerInvariant(), request.Uses, ticket.NotAfter));
+    }
+
+    public async Task<LinkInfo> ConnectAsync(Uri address, CancellationToken cancellationToken)
+    {
+        if (!PeerAddress.TryParse(address.OriginalString, out var peer))
+        {
+            throw new ArgumentException($"'{address.OriginalString}' is no address of a node; write ws://host:7610 or ws://host:7610#<NodeId>.");
+        }
+
+        return Describe(await _parts.Dialer.DialAsync(peer!.Address, peer.Node, cancellationToken));
+    }
+
+    public async Task<bool> DisconnectAsync(string node, CancellationToken cancellationToken)
+    {
+        if (!_parts.Links.TryGet(_parts.Directory.ResolveNode(node), out var link))
+        {
+            return false;
+        }
+
+        await link.CloseAsync(LinkEnd.Done, "the owner closed it");
+        return true;
+    }
+
+    public async Task<ReloadResult> ReloadAsync(CancellationToken cancellationToken)
+    {
+        _parts.Configuration.Reload();
+        return new(await _parts.External.ReconcileAsync().WaitAsync(cancellationToken), Problems);
+    }
+
+    public void Stop() => _parts.Lifetime.StopApplication();
+
+    private static string Text(Uri uri) => uri.GetLeftPart(UriPartial.Authority);
+
+    private static string Encryption(bool isSealed) => isSealed ? "sealed" : "clear";
+
+    private static LinkInfo Describe(ILink link) =>
+        new(link.Remote.ToString(), Text(link.Address), link.IsInitiator ? "out" : "in", Encryption(link.IsSealed), link.RoundTrip?.TotalMilliseconds);
+}
+
+/// <summary>The parts of a running node that its view is drawn from.</summary>
+internal sealed record NodeParts(
+    Identity.NodeIdentity Self,
+    IConfigurationRoot Configuration,
+    IAgentHost Host,
+    AgentDirectory Directory,
+    RecordTable Records,
+    Router Router,
+    LinkTable Links,
+    LinkDialer Dialer,
+    Listeners Listeners,
+    Admission Admission,
+    SessionTable Sessions,
+    PluginHost Plugins,
+    Agents.External.ExternalServers External,
+    Gateway.GatewayServer? Gateway,
+    IHostApplicationLifetime Lifetime);
