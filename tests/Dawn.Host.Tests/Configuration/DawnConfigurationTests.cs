@@ -23,7 +23,7 @@ public class DawnConfigurationTests : IDisposable
         Assert.Empty(problems);
         Assert.Equal("decentralized", settings.Mode);
         Assert.Equal(new Uri("ws://0.0.0.0:7610"), Assert.Single(settings.Listen));
-        Assert.Equal(new Uri("http://127.0.0.1:7600"), settings.GatewayUrl);
+        Assert.Equal("http://127.0.0.1:7600", settings.GatewayUrl);
         Assert.Equal(EncryptionMode.Required, settings.Encryption);
         Assert.Equal(_temp.Path, settings.DataDirectory);
     }

@@ -61,7 +61,7 @@ public sealed class PluginUnloadTests : IAsyncDisposable
     private async Task GreetAsync(string? protocol)
     {
         var channel = await _sandbox.Agents.DialAsync(new(FakeAgentHost.Node, "first"), "tester", TestContext.Current.CancellationToken);
-        await using var client = await McpClient.CreateAsync(new Agents.ChannelClientTransport("first", channel), new() { ProtocolVersion = protocol }, null, TestContext.Current.CancellationToken);
+        await using var client = await McpClient.CreateAsync(new Dawn.Agents.ChannelClientTransport("first", channel), new() { ProtocolVersion = protocol }, null, TestContext.Current.CancellationToken);
         var result = await client.CallToolAsync("greet", new Dictionary<string, object?> { ["name"] = "you" }, cancellationToken: TestContext.Current.CancellationToken);
         Assert.Contains("Good day, you", result.StructuredContent.ToString(), StringComparison.Ordinal);
     }
