@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Reflection;
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
@@ -26,9 +27,9 @@ public static class Dawn
 
     public static string Plugins => Path.Combine(Path.GetDirectoryName(Program)!, "plugins");
 
-    public static async Task<Outcome> RunAsync(IEnumerable<string> arguments, string? input = null, string? program = null)
+    public static async Task<Outcome> RunAsync(IEnumerable<string> arguments, string? input = null)
     {
-        using var process = Process.Start(new ProcessStartInfo(program ?? Program, arguments)
+        using var process = Process.Start(new ProcessStartInfo(Program, arguments)
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
@@ -59,6 +60,8 @@ public static class Dawn
 /// <summary>A running node with a data directory of its own.</summary>
 public sealed partial class DawnNode : IAsyncDisposable
 {
+    private const int SigTerm = 15;
+
     private readonly Process _process;
     private readonly StringBuilder _log = new();
     private readonly TaskCompletionSource<JsonElement> _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -174,7 +177,7 @@ public sealed partial class DawnNode : IAsyncDisposable
     /// <summary>Ends the node as <c>kill</c> does and waits for it.</summary>
     public async Task<int> StopAsync()
     {
-        Process.Start("kill", ["-TERM", ProcessId.ToString(System.Globalization.CultureInfo.InvariantCulture)])!.Dispose();
+        Assert.Equal(0, Kill(ProcessId, SigTerm));
         await _process.WaitForExitAsync().WaitAsync(Dawn.Patience);
         return _process.ExitCode;
     }
@@ -199,6 +202,10 @@ public sealed partial class DawnNode : IAsyncDisposable
             Directory.Delete(Data, recursive: true);
         }
     }
+
+    // Process.Kill knows SIGKILL alone.
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int Kill(int process, int signal);
 
     [GeneratedRegex(@"^ready (\{.*\})$")]
     private static partial Regex ReadyLine();
