@@ -15,7 +15,9 @@ internal static class HostingVerbs
             Starts a node and runs it until Ctrl-C. When it is ready it prints one line, ready {…}, to standard output; its log goes to standard error.
 
             Example:
-              dawn run --data ~/nodes/a --Dawn:Listen:0=ws://0.0.0.0:7610 --Dawn:Mode hybrid
+              dawn run --data ~/nodes/b --Dawn:Listen:0=ws://0.0.0.0:7620 --Dawn:Gateway:Url=http://127.0.0.1:7621
+
+            All settings: docs/configuration.md. A second node on one machine needs these three.
             """);
         MakeRun(run, factory);
         return run;
@@ -34,7 +36,8 @@ internal static class HostingVerbs
         var verbose = NewVerbose();
         var nodes = Verb.Options.NewNumber("--nodes", "How many nodes.", "count", 3, 1, MaxDemoNodes);
         var demo = new Command("demo", """
-            Starts several connected nodes with different agents on this machine, and prints one chat address.
+            Starts several connected nodes with different agents on this machine, lets them call each other, and prints where to reach them.
+            Their data is temporary; Ctrl-C ends it all.
 
             Example:
               dawn demo --nodes 3
@@ -52,7 +55,7 @@ internal static class HostingVerbs
             Joins the network that a ticket of 'dawn invite' belongs to.
 
             Example:
-              dawn join dawn1abc…
+              dawn join -
             """) { ticket, replace, verbose };
         join.SetAction(async (parsed, cancellationToken) =>
         {

@@ -15,7 +15,7 @@ internal static class InviteVerb
         var uses = Verb.Options.NewNumber("--uses", "How many may join with it.", "count", 1, 1, 1000);
         var expires = new Option<string>("--expires") { Description = "How long it is good for: 90s, 10m, 2h, 7d.", DefaultValueFactory = _ => "10m", HelpName = "time" };
         var command = factory.Create("invite", """
-            Prints a ticket with which another machine joins the network: 'dawn join <ticket>' there. Whoever has it can join, so pass it on in private.
+            Prints a ticket with which another machine joins the network: 'dawn join -' there, and paste it. Whoever has it can join, so pass it on in private.
 
             Example:
               dawn invite --role guest --expires 1h
@@ -39,7 +39,7 @@ internal static class InviteVerb
             if (verb.Terminal.IsInteractive)
             {
                 verb.Terminal.Error.WriteLine(Qr(ticket));
-                verb.Terminal.Error.WriteLine($"Good for {count} {(count == 1 ? "use" : "uses")} until {invitation.Text("expires")}: dawn join <ticket>");
+                verb.Terminal.Error.WriteLine($"Good for {count} {(count == 1 ? "use" : "uses")} until {invitation.Text("expires")}: dawn join -");
             }
 
             return ExitCode.Done;

@@ -93,12 +93,12 @@ internal static class ReadingVerbs
 
     public static Command Mode(VerbFactory factory)
     {
-        var name = new Argument<string?>("name") { Description = "The mode to set: centralized, decentralized or hybrid.", Arity = ArgumentArity.ZeroOrOne };
+        var name = new Argument<string?>("name") { Description = "The mode to set; 'dawn mode --json' lists those that are installed.", Arity = ArgumentArity.ZeroOrOne };
         var command = factory.Create("mode", """
             Shows the routing mode in force, or sets another; running calls go on.
 
             Example:
-              dawn mode hybrid
+              dawn mode decentralized
             """, true, async (verb, cancellationToken) =>
         {
             var mode = verb.Parsed.GetValue(name) is { } wanted

@@ -34,6 +34,8 @@ internal static class DemoVerb
             signal.Cancel = true;
             interrupted.Cancel();
         });
+        // Addresses and JSON are for copying: lines end where they end, and a terminal may show them in several rows.
+        AnsiConsole.Profile.Width = int.MaxValue;
         var home = Directory.CreateTempSubdirectory("dawn-demo-").FullName;
         var nodes = new List<DemoNode>();
         try
@@ -49,7 +51,7 @@ internal static class DemoVerb
             AnsiConsole.WriteLine();
             AnsiConsole.MarkupLineInterpolated($"Open   [bold]{nodes[0].Ui}[/]");
             AnsiConsole.MarkupLineInterpolated($"MCP    [bold]{nodes[0].Mcp}[/]  (every agent of all nodes, for any MCP client)");
-            AnsiConsole.MarkupLineInterpolated($"Try    dawn agents --data {nodes[0].Data}");
+            AnsiConsole.MarkupLineInterpolated($"Try    dawn agents --data {nodes[0].Data}  (in another terminal)");
             AnsiConsole.WriteLine("Ctrl-C ends it and leaves nothing behind.");
             var first = await Task.WhenAny(nodes.Select(n => n.Ended)).WaitAsync(interrupted.Token);
             throw new CommandException($"A node of the demo ended by itself: {await first}");

@@ -29,7 +29,7 @@ internal static class JoinVerb
 
     private static async Task<int> JoinAsync(JoinOptions options, CancellationToken cancellationToken)
     {
-        var ticket = Ticket.TryParse(options.Ticket, out var problem) ?? throw new CommandException($"The ticket can't be used: {problem}.", ExitCode.Usage);
+        var ticket = Ticket.TryParse(options.Ticket, out var problem) ?? throw new CommandException($"The ticket can't be used: {problem}. Copy the whole line that 'dawn invite' printed.", ExitCode.Usage);
         if (ticket.NotAfter <= TimeProvider.System.GetUtcNow())
         {
             throw new CommandException($"The ticket expired at {ticket.NotAfter:u}. Ask for a new one ('dawn invite').");
