@@ -56,7 +56,7 @@ internal sealed partial class PluginHost
     private async Task ActivateAsync(Slot slot, Plugin plugin)
     {
         ImmutableArray<string> schemes = [.. plugin.Transports.SelectMany(t => t.Schemes)];
-        PluginException problem;
+        PluginException? problem = null;
         lock (_gate)
         {
             if (schemes.FirstOrDefault(_transports.ContainsKey) is { } taken)
@@ -64,20 +64,28 @@ internal sealed partial class PluginHost
                 var other = _slots.Values.FirstOrDefault(s => s.Schemes.Contains(taken, StringComparer.OrdinalIgnoreCase));
                 problem = new($"The scheme {taken} belongs to {other?.Folder.Name} already.", "Remove or disable one of the two.");
             }
-            else if (plugin.Agent is { } agent && !agents.TryAdd(agent))
-            {
-                problem = new($"Another agent of this node is called '{agent.Id}'.", $"Set another id in {AgentManifest.FileName}, or rename the folder.");
-            }
             else
             {
                 (slot.Plugin, slot.Schemes) = (plugin, schemes);
                 _transports = _transports.AddRange(plugin.Transports.SelectMany(t => t.Schemes.Select(s => KeyValuePair.Create(s, t))));
-                return;
             }
         }
 
-        await DisposeAsync(plugin);
-        throw problem;
+        // Not under the lock: all who list agents hear of it at once.
+        if (problem is null && plugin.Agent is { } agent && !agents.TryAdd(agent))
+        {
+            problem = new($"Another agent of this node is called '{agent.Id}'.", $"Set another id in {AgentManifest.FileName}, or rename the folder.");
+            await UnloadAsync(slot);
+        }
+        else if (problem is not null)
+        {
+            await DisposeAsync(plugin);
+        }
+
+        if (problem is not null)
+        {
+            throw problem;
+        }
     }
 
     private async Task UnloadAsync(Slot slot)
