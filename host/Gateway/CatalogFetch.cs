@@ -77,7 +77,7 @@ internal sealed class CatalogFetch(LegDialer dialer)
                     break;
                 }
 
-                all.AddRange((result?[property] as JsonArray ?? []).OfType<JsonObject>().Take(MaxItems - all.Count));
+                all.AddRange(((result as JsonObject)?[property] as JsonArray ?? []).OfType<JsonObject>().Where(McpJson.IsSound).Take(MaxItems - all.Count));
                 cursor = result.Text("nextCursor");
                 if (cursor is null)
                 {

@@ -24,6 +24,8 @@ internal static class McpJson
 
     public const string SessionIdHeader = "Mcp-Session-Id";
 
+    public const string ProtocolVersionHeader = "MCP-Protocol-Version";
+
     /// <summary>Metadata of MCP itself; 2025-11-25 and older have no such keys and may refuse them.</summary>
     public const string ReservedPrefix = "io.modelcontextprotocol/";
 
@@ -38,6 +40,24 @@ internal static class McpJson
     public static string? Text(this JsonNode? node, string property) => node is JsonObject o ? o[property].AsText() : null;
 
     public static string? AsText(this JsonNode? node) => node is JsonValue value && value.TryGetValue(out string? text) ? text : null;
+
+    /// <summary>False for a value that somewhere has a key twice: such objects break whoever looks into them, since System.Text.Json parses them late.</summary>
+    public static bool IsSound(JsonNode? node)
+    {
+        try
+        {
+            return node switch
+            {
+                JsonObject o => o.All(property => IsSound(property.Value)),
+                JsonArray items => items.All(IsSound),
+                _ => true,
+            };
+        }
+        catch (ArgumentException)
+        {
+            return false;
+        }
+    }
 
     /// <summary>A copy of an object with one property replaced.</summary>
     public static JsonObject With(this JsonNode? node, string property, JsonNode? value)
