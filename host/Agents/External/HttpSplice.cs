@@ -43,7 +43,7 @@ internal sealed class HttpSplice(MeshChannel channel, ITransport transport, Exte
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            lost = new(MeshError.AgentUnavailable, $"{settings.Origin} ended the session; open a new conversation.");
+            lost = new(MeshError.Lost, $"{settings.Origin} ended the session; open a new conversation.");
         }
         finally
         {
