@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
-using System.Text.Json;
 using System.Text.Json.Nodes;
+using Dawn.Agents;
 using ModelContextProtocol.Protocol;
 
 namespace Dawn.Gateway;
@@ -29,7 +29,7 @@ internal abstract partial class ClientRelay(ClientConnection client, GatewayMetr
                 break;
 
             case JsonRpcNotification { Method: NotificationMethods.CancelledNotification } cancelled:
-                if (cancelled.Params is JsonObject parameters && McpJson.IsSound(parameters) && IdOf(parameters["requestId"]) is { } id && _running.TryGetValue(id, out var running))
+                if (cancelled.Params is JsonObject parameters && McpJson.IsSound(parameters) && parameters["requestId"].AsRequestId() is { } id && _running.TryGetValue(id, out var running))
                 {
                     await CancelAsync(running);
                 }
@@ -160,13 +160,6 @@ internal abstract partial class ClientRelay(ClientConnection client, GatewayMetr
             // It was answered just now.
         }
     }
-
-    private static RequestId? IdOf(JsonNode? node) => node?.GetValueKind() switch
-    {
-        JsonValueKind.String => new RequestId(node.AsText()!),
-        JsonValueKind.Number when node.AsValue().TryGetValue(out long number) => new RequestId(number),
-        _ => null,
-    };
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "{Method} failed: {Cause}")]
     private partial void LogFailed(string method, string cause);

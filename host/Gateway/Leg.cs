@@ -334,7 +334,7 @@ internal sealed partial class Leg : IAsyncDisposable
     private Exchange? ExchangeOf(JsonNode? parameters)
     {
         var token = (parameters as JsonObject)?["progressToken"];
-        var subscription = parameters.Meta(McpJson.SubscriptionIdKey);
+        var subscription = parameters.Meta(MetaKeys.SubscriptionId);
         (long Id, Exchange Exchange)? newest = null;
         foreach (var (id, pending) in _pending)
         {
@@ -363,9 +363,9 @@ internal sealed partial class Leg : IAsyncDisposable
     // A subscription is named by the id of its request (MCP 2026-07-28), which the client knows under its own.
     private static void RestoreSubscription(JsonNode? node, long id, Exchange? exchange)
     {
-        if (exchange is not null && node is JsonObject o && o["_meta"] is JsonObject meta && meta[McpJson.SubscriptionIdKey].Matches(new RequestId(id)))
+        if (exchange is not null && node is JsonObject o && o["_meta"] is JsonObject meta && meta[MetaKeys.SubscriptionId].Matches(new RequestId(id)))
         {
-            meta[McpJson.SubscriptionIdKey] = exchange.Id.ToNode();
+            meta[MetaKeys.SubscriptionId] = exchange.Id.ToNode();
         }
     }
 

@@ -34,6 +34,12 @@ internal static class DemoVerb
             signal.Cancel = true;
             interrupted.Cancel();
         });
+        if (Console.IsOutputRedirected)
+        {
+            // Nobody's screen: lines are not to be broken.
+            AnsiConsole.Profile.Width = 1000;
+        }
+
         var home = Directory.CreateTempSubdirectory("dawn-demo-").FullName;
         var nodes = new List<DemoNode>();
         try

@@ -139,7 +139,7 @@ internal sealed partial class NodeConversation(INodeView view, NodeTools tools, 
     private async ValueTask<EmptyResult> ListenAsync(RequestContext<SubscriptionsListenRequestParams> request, CancellationToken cancellationToken)
     {
         var wanted = request.Params?.Notifications?.ResourceSubscriptions ?? [];
-        var id = JsonSerializer.SerializeToNode(request.JsonRpcRequest.Id, McpJsonUtilities.DefaultOptions.GetTypeInfo(typeof(RequestId)));
+        var id = request.JsonRpcRequest.Id.ToNode();
         var listen = new Listen([.. wanted.Where(u => NodeResources.FactsOf(u, IsOwner) != NodeFacts.None).Distinct()], request.Server, id!);
         lock (_lock)
         {

@@ -1,10 +1,9 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using ModelContextProtocol.Protocol;
 
-namespace Dawn.Gateway;
+namespace Dawn.Agents;
 
-/// <summary>What the gateway reads and writes inside messages that it otherwise passes on as they are.</summary>
+/// <summary>What Dawn reads and writes inside messages that it otherwise passes on as they are.</summary>
 internal static class McpJson
 {
     /// <summary>The newest revision with the <c>initialize</c> handshake.</summary>
@@ -13,11 +12,6 @@ internal static class McpJson
     /// <summary>The revision that carries its metadata in each request.</summary>
     public const string PerRequestVersion = "2026-07-28";
 
-    public const string ProtocolVersionKey = ReservedPrefix + "protocolVersion";
-    public const string ClientInfoKey = ReservedPrefix + "clientInfo";
-    public const string ClientCapabilitiesKey = ReservedPrefix + "clientCapabilities";
-    public const string ServerInfoKey = ReservedPrefix + "serverInfo";
-    public const string SubscriptionIdKey = ReservedPrefix + "subscriptionId";
 
     /// <summary>Deprecated by 2026-07-28, alive in what came before.</summary>
     public const string LoggingSetLevel = "logging/setLevel";
@@ -35,7 +29,7 @@ internal static class McpJson
     public static JsonNode? Meta(this JsonNode? parameters, string key) => parameters is JsonObject o && o["_meta"] is JsonObject meta ? meta[key] : null;
 
     /// <summary>True for requests of the per-request era.</summary>
-    public static bool IsPerRequest(this JsonRpcRequest request) => request.Params.Meta(ProtocolVersionKey) is not null;
+    public static bool IsPerRequest(this JsonRpcRequest request) => request.Params.Meta(MetaKeys.ProtocolVersion) is not null;
 
     public static string? Text(this JsonNode? node, string property) => node is JsonObject o ? o[property].AsText() : null;
 
@@ -67,6 +61,12 @@ internal static class McpJson
         return copy;
     }
 
+    /// <summary>Reads an id where a message carries one among its parameters; null where it is none.</summary>
+    public static RequestId? AsRequestId(this JsonNode? node) =>
+        node is not JsonValue value ? null :
+        value.TryGetValue(out string? text) ? new RequestId(text) :
+        value.TryGetValue(out long number) ? new RequestId(number) : null;
+
     public static JsonNode? ToNode(this RequestId id) => id.Id switch
     {
         string text => JsonValue.Create(text),
@@ -74,15 +74,18 @@ internal static class McpJson
         _ => null,
     };
 
-    public static bool Matches(this JsonNode? node, RequestId id) => node switch
-    {
-        null => false,
-        _ when node.GetValueKind() == JsonValueKind.Number => id.Id is long number && node.AsValue().TryGetValue(out long value) && value == number,
-        _ => node.AsText() is { } text && id.Id is string own && own == text,
-    };
+    public static bool Matches(this JsonNode? node, RequestId id) => node.AsRequestId() is { } own && own.Equals(id);
 
-    /// <summary>The gateway's own name, for initialize and discover.</summary>
+    /// <summary>Dawn's own name, for initialize and discover.</summary>
     public static JsonObject Implementation() => new() { ["name"] = "dawn", ["title"] = "Dawn", ["version"] = Version };
+
+    /// <summary>What each request of Dawn's own carries in the per-request era.</summary>
+    public static JsonObject PerRequestMeta() => new()
+    {
+        [MetaKeys.ProtocolVersion] = PerRequestVersion,
+        [MetaKeys.ClientInfo] = Implementation(),
+        [MetaKeys.ClientCapabilities] = new JsonObject(),
+    };
 
     public static string Version { get; } = typeof(McpJson).Assembly.GetName().Version?.ToString(3) ?? "0.0.0";
 }
