@@ -15,6 +15,7 @@ internal sealed class AgentDirectory : IAgentDirectory
     private readonly IEnvelopePort _paths;
     private readonly Lock _lock = new();
     private ImmutableArray<AgentEntry> _snapshot = [];
+    private int _changes;
 
     public AgentDirectory(INodeIdentity self, IAgentHost host, RecordTable records, IEnvelopePort paths)
     {
@@ -102,7 +103,33 @@ internal sealed class AgentDirectory : IAgentDirectory
         return names.Count == 0 ? "none" : string.Join(", ", names.Take(10)) + (names.Count > 10 ? $" and {names.Count - 10} more" : "");
     }
 
+    // One at a time, though its causes come from many threads: an older list must not replace a newer one. Whoever comes meanwhile has it done once more.
     private void Refresh()
+    {
+        if (Interlocked.Increment(ref _changes) > 1)
+        {
+            return;
+        }
+
+        int seen;
+        do
+        {
+            seen = Volatile.Read(ref _changes);
+            try
+            {
+                RefreshOnce();
+            }
+            catch
+            {
+                // A handler's failure must not keep later changes out.
+                Volatile.Write(ref _changes, 0);
+                throw;
+            }
+        }
+        while (Interlocked.Add(ref _changes, -seen) > 0);
+    }
+
+    private void RefreshOnce()
     {
         var entries = ImmutableArray.CreateBuilder<AgentEntry>();
         foreach (var agent in _host.Agents.OrderBy(a => a.Id, StringComparer.Ordinal))

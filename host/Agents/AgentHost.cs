@@ -148,7 +148,8 @@ internal sealed partial class AgentHost(ILogger<AgentHost> logger, TimeProvider 
         }
         catch (Exception e)
         {
-            (error, reason) = (MeshError.AgentUnavailable, $"The agent '{agent.Id}' failed: {e.Message}");
+            // Not AgentUnavailable, which says that nothing was executed.
+            (error, reason) = (MeshError.Lost, $"The agent '{agent.Id}' failed: {e.Message}");
             LogFailed(agent.Id, caller.Address, e);
         }
 
@@ -239,7 +240,7 @@ internal sealed partial class AgentHost(ILogger<AgentHost> logger, TimeProvider 
 
     private void RaiseChanged() => Changed?.Invoke();
 
-    private static (MeshError, string?) Stopped(IHostedAgent agent) => (MeshError.Stopping, $"The agent '{agent.Id}' was stopped.");
+    private (MeshError, string?) Stopped(IHostedAgent agent) => (MeshError.Stopping, Volatile.Read(ref _stopping) ? "The node is stopping." : $"The agent '{agent.Id}' was stopped.");
 
     [LoggerMessage(LogLevel.Debug, "{Caller} was not let in to agent {Agent}: {Reason}")]
     private partial void LogRefused(string agent, AgentAddress caller, string reason);

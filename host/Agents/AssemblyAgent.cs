@@ -51,7 +51,7 @@ internal sealed class AssemblyAgent : IHostedAgent
 
     public async Task ServeAsync(MeshChannel channel, Caller caller, CancellationToken cancellationToken)
     {
-        await using var transport = new ChannelTransport(Id, channel, PrincipalOf(caller), _loggers);
+        await using var transport = new ChannelTransport(Id, channel, ownsChannel: false, PrincipalOf(caller), _loggers);
         await using var server = McpServer.Create(transport, _options, _loggers, _services);
         await server.RunAsync(cancellationToken);
     }

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -24,7 +23,7 @@ internal static class AssemblyCard
         Append(digest, "prompts", prompts);
         Append(digest, "resources", resources);
         var names = tools.Select(t => t.Name).Where(n => Encoding.UTF8.GetByteCount(n) <= MaxTextBytes).Take(AgentCard.MaxTools);
-        return new(id, Shorten(title ?? options.ServerInfo?.Title ?? id), [.. digest.GetHashAndReset()], [.. names]);
+        return new(id, BoundedText.Cut(title ?? options.ServerInfo?.Title ?? id, MaxTextBytes), [.. digest.GetHashAndReset()], [.. names]);
     }
 
     private static void Append<T>(IncrementalHash digest, string list, IEnumerable<T> items)
@@ -32,62 +31,8 @@ internal static class AssemblyCard
         digest.AppendData(Encoding.UTF8.GetBytes(list + "\n"));
         foreach (var item in items)
         {
-            var buffer = new ArrayBufferWriter<byte>();
-            using (var writer = new Utf8JsonWriter(buffer))
-            {
-                WriteCanonical(writer, JsonSerializer.SerializeToElement(item, McpJsonUtilities.DefaultOptions));
-            }
-
-            digest.AppendData(buffer.WrittenSpan);
+            digest.AppendData(CanonicalJson.Bytes(JsonSerializer.SerializeToNode(item, McpJsonUtilities.DefaultOptions)));
             digest.AppendData("\n"u8);
         }
-    }
-
-    // Members sorted by name: the digest is of what is said, not of the order in which a library says it.
-    private static void WriteCanonical(Utf8JsonWriter writer, JsonElement element)
-    {
-        if (element.ValueKind == JsonValueKind.Object)
-        {
-            writer.WriteStartObject();
-            foreach (var property in element.EnumerateObject().OrderBy(p => p.Name, StringComparer.Ordinal))
-            {
-                writer.WritePropertyName(property.Name);
-                WriteCanonical(writer, property.Value);
-            }
-
-            writer.WriteEndObject();
-        }
-        else if (element.ValueKind == JsonValueKind.Array)
-        {
-            writer.WriteStartArray();
-            foreach (var item in element.EnumerateArray())
-            {
-                WriteCanonical(writer, item);
-            }
-
-            writer.WriteEndArray();
-        }
-        else
-        {
-            element.WriteTo(writer);
-        }
-    }
-
-    private static string Shorten(string title)
-    {
-        var runes = new StringBuilder();
-        var bytes = 0;
-        foreach (var rune in title.EnumerateRunes())
-        {
-            bytes += rune.Utf8SequenceLength;
-            if (bytes > MaxTextBytes)
-            {
-                break;
-            }
-
-            runes.Append(rune);
-        }
-
-        return runes.ToString();
     }
 }

@@ -30,19 +30,21 @@ internal static class JsonRpc
     }
 }
 
-/// <summary>A channel as the MCP SDK's transport, on either end. Disposing it closes the channel.</summary>
+/// <summary>A channel as the MCP SDK's transport, on either end.</summary>
 internal sealed class ChannelTransport : TransportBase
 {
     private readonly MeshChannel _channel;
+    private readonly bool _ownsChannel;
     private readonly ClaimsPrincipal? _user;
     private readonly SemaphoreSlim _sending = new(1, 1);
     private readonly CancellationTokenSource _ended = new();
     private readonly Task _reading;
 
     /// <param name="user">At the agent's end: who calls, for tools that ask for a <see cref="ClaimsPrincipal"/>.</param>
-    public ChannelTransport(string name, MeshChannel channel, ClaimsPrincipal? user = null, ILoggerFactory? loggers = null) : base(name, loggers)
+    /// <param name="ownsChannel">True where disposing this closes the channel. At the agent's end its host does that, and says why.</param>
+    public ChannelTransport(string name, MeshChannel channel, bool ownsChannel, ClaimsPrincipal? user = null, ILoggerFactory? loggers = null) : base(name, loggers)
     {
-        (_channel, _user) = (channel, user);
+        (_channel, _ownsChannel, _user) = (channel, ownsChannel, user);
         SetConnected();
         _reading = Task.Run(ReadAsync);
     }
@@ -64,7 +66,11 @@ internal sealed class ChannelTransport : TransportBase
     public override async ValueTask DisposeAsync()
     {
         await _ended.CancelAsync();
-        await _channel.CloseAsync();
+        if (_ownsChannel)
+        {
+            await _channel.CloseAsync();
+        }
+
         await _reading;
         SetDisconnected();
     }
@@ -111,5 +117,5 @@ internal sealed class ChannelClientTransport(string name, MeshChannel channel) :
 {
     public string Name => name;
 
-    public Task<ITransport> ConnectAsync(CancellationToken cancellationToken = default) => Task.FromResult<ITransport>(new ChannelTransport(name, channel));
+    public Task<ITransport> ConnectAsync(CancellationToken cancellationToken = default) => Task.FromResult<ITransport>(new ChannelTransport(name, channel, ownsChannel: true));
 }

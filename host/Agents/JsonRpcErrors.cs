@@ -15,7 +15,11 @@ internal static class JsonRpcErrors
     /// <summary>Policy refuses this caller this tool. Not -32001 or -32002, which clients take for a time-out and a missing resource.</summary>
     public const int Refused = -32003;
 
+    public const int ParseError = -32700;
+
     public const int InvalidRequest = -32600;
+
+    public const int InvalidParams = -32602;
 
     public const int MethodNotFound = -32601;
 

@@ -154,8 +154,11 @@ internal static class McpVerb
 
                 while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
                 {
-                    id |= reader.ValueTextEquals("id"u8);
+                    var isId = reader.ValueTextEquals("id"u8);
                     method |= reader.ValueTextEquals("method"u8);
+
+                    // An error whose id is null answers what could not be read, and none of the requests that are counted.
+                    id |= reader.Read() && isId && reader.TokenType != JsonTokenType.Null;
                     reader.Skip();
                 }
             }

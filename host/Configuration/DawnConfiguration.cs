@@ -88,7 +88,10 @@ internal static class DawnConfiguration
         var builder = new ConfigurationBuilder().AddJsonFile(Path.Combine(AppContext.BaseDirectory, FileName), optional: true, reloadOnChange: false);
         if (directory is not null)
         {
-            builder.AddJsonFile(Path.Combine(Path.GetFullPath(directory), FileName), optional: true, reloadOnChange: Directory.Exists(directory));
+            // Only what exists can be watched: a search for the nearest folder above that does could end at the root of the disk.
+            var file = new EditedJsonFile { Path = Path.Combine(Path.GetFullPath(directory), FileName), Optional = true, ReloadOnChange = Directory.Exists(directory) };
+            file.ResolveFileProvider();
+            builder.Add(file);
         }
 
         builder.AddEnvironmentVariables().AddCommandLine(arguments);

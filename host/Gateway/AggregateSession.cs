@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Dawn.Agents;
 using Dawn.Identity;
 using ModelContextProtocol.Protocol;
 
@@ -16,6 +17,9 @@ internal sealed partial class AggregateSession(
     : ClientRelay(client, metrics, time, logger)
 {
     private const int PageSize = 1000;
+
+    // Agents that one client uses; resource URIs may name any, also such as never were.
+    private const int MaxLegs = 1024;
 
     private const string Instructions =
         "Tools, prompts and resources of all agents of this Dawn network. A name is agent__tool; a resource is dawn://node/agent/ and the agent's own URI. " +
@@ -129,7 +133,7 @@ internal sealed partial class AggregateSession(
         result["resultType"] = "complete";
         result["ttlMs"] = 0;
         result["cacheScope"] = "private";
-        result["_meta"] = new JsonObject { [McpJson.ServerInfoKey] = McpJson.Implementation() };
+        result["_meta"] = new JsonObject { [MetaKeys.ServerInfo] = McpJson.Implementation() };
         return result;
     }
 
@@ -251,6 +255,11 @@ internal sealed partial class AggregateSession(
         if (_legs.TryGetValue(agent, out var known))
         {
             return known.Value;
+        }
+
+        if (_legs.Count >= MaxLegs)
+        {
+            throw new RelayException(RelayException.Unavailable, $"This session has used {MaxLegs} agents, the most it may; begin another.", Outcome.NotExecuted);
         }
 
         var added = new Lazy<SessionLeg>(() => new(dialer, agent, callerAgent, this, _initialize ?? LegDialer.OwnInitialize()));

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using System.Threading.Channels;
 using Dawn.Agents;
 using Dawn.Identity;
+using Dawn.Sessions;
 
 namespace Dawn.Gateway;
 
@@ -44,6 +45,7 @@ internal sealed partial class Catalog : IHostedService, IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ILogger<Catalog> _logger;
     private readonly Lock _lock = new();
+    private readonly Lock _reconcilingLock = new();
     private readonly Dictionary<AgentAddress, Watched> _agents = [];
     private readonly SemaphoreSlim _fetching = new(MaxFetches, MaxFetches);
     private readonly CancellationTokenSource _stopping = new();
@@ -91,6 +93,8 @@ internal sealed partial class Catalog : IHostedService, IAsyncDisposable
     /// <summary>The lists, after a short wait for agents that were never asked before.</summary>
     public async Task<CatalogView> GetAsync(CancellationToken cancellationToken)
     {
+        // What the directory has just said counts, though the loop below may not have woken yet.
+        ReconcileChanges();
         Task[] first;
         lock (_lock)
         {
@@ -154,13 +158,23 @@ internal sealed partial class Catalog : IHostedService, IAsyncDisposable
         {
             while (await _directoryChanged.Reader.WaitToReadAsync(_stopping.Token))
             {
-                _directoryChanged.Reader.TryRead(out _);
-                Reconcile();
+                ReconcileChanges();
             }
         }
         catch (OperationCanceledException)
         {
             // Stopping.
+        }
+    }
+
+    private void ReconcileChanges()
+    {
+        lock (_reconcilingLock)
+        {
+            if (_directoryChanged.Reader.TryRead(out _))
+            {
+                Reconcile();
+            }
         }
     }
 
@@ -268,9 +282,14 @@ internal sealed partial class Catalog : IHostedService, IAsyncDisposable
                 agent.Offer = offer;
             }
         }
-        catch (RelayException e)
+        catch (Exception e) when (e is RelayException or ArgumentException or InvalidOperationException)
         {
-            LogFetchFailed(agent.Address, e.Message);
+            // The last two are what an agent's odd JSON throws; its next list may be better.
+            if (e.InnerException is not MeshException { Error: MeshError.Stopping })
+            {
+                Report(agent, e.Message);
+            }
+
             return false;
         }
         finally
@@ -279,8 +298,20 @@ internal sealed partial class Catalog : IHostedService, IAsyncDisposable
             agent.Tried.TrySetResult();
         }
 
+        agent.Problem = null;
         Publish(changed);
         return true;
+    }
+
+    // Once for each cause: an agent that is away is asked again and again.
+    private void Report(Watched agent, string problem)
+    {
+        if (agent.Online && agent.Problem != problem)
+        {
+            LogFetchFailed(agent.Address, problem);
+        }
+
+        agent.Problem = problem;
     }
 
     private void Publish(CatalogParts changed)
@@ -347,6 +378,9 @@ internal sealed partial class Catalog : IHostedService, IAsyncDisposable
         public string? Digest { get; set; }
 
         public AgentOffer? Offer { get; set; }
+
+        /// <summary>Why it could not be asked the last time.</summary>
+        public string? Problem { get; set; }
 
         /// <summary>Done once the agent was asked for the first time, with or without success.</summary>
         public TaskCompletionSource Tried { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Dawn.Agents;
 using Dawn.Identity;
 using ModelContextProtocol.Protocol;
 
@@ -77,7 +78,7 @@ internal sealed class CatalogFetch(LegDialer dialer)
                     break;
                 }
 
-                all.AddRange((result?[property] as JsonArray ?? []).OfType<JsonObject>().Take(MaxItems - all.Count));
+                all.AddRange(((result as JsonObject)?[property] as JsonArray ?? []).OfType<JsonObject>().Where(McpJson.IsSound).Take(MaxItems - all.Count));
                 cursor = result.Text("nextCursor");
                 if (cursor is null)
                 {
@@ -94,12 +95,7 @@ internal sealed class CatalogFetch(LegDialer dialer)
         var parameters = new JsonObject();
         if (perRequest)
         {
-            parameters["_meta"] = new JsonObject
-            {
-                [McpJson.ProtocolVersionKey] = McpJson.PerRequestVersion,
-                [McpJson.ClientInfoKey] = McpJson.Implementation(),
-                [McpJson.ClientCapabilitiesKey] = new JsonObject(),
-            };
+            parameters["_meta"] = McpJson.PerRequestMeta();
         }
 
         if (cursor is not null)

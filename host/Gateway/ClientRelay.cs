@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
-using System.Text.Json;
 using System.Text.Json.Nodes;
+using Dawn.Agents;
 using ModelContextProtocol.Protocol;
 
 namespace Dawn.Gateway;
@@ -29,7 +29,7 @@ internal abstract partial class ClientRelay(ClientConnection client, GatewayMetr
                 break;
 
             case JsonRpcNotification { Method: NotificationMethods.CancelledNotification } cancelled:
-                if (cancelled.Params is { } parameters && IdOf(parameters["requestId"]) is { } id && _running.TryGetValue(id, out var running))
+                if (cancelled.Params is JsonObject parameters && McpJson.IsSound(parameters) && parameters["requestId"].AsRequestId() is { } id && _running.TryGetValue(id, out var running))
                 {
                     await CancelAsync(running);
                 }
@@ -41,9 +41,9 @@ internal abstract partial class ClientRelay(ClientConnection client, GatewayMetr
                 {
                     await TakeAsync(notification, _ended.Token);
                 }
-                catch (Exception e) when (e is RelayException or OperationCanceledException or ObjectDisposedException)
+                catch (Exception e) when (e is RelayException or OperationCanceledException or ObjectDisposedException or ArgumentException or InvalidOperationException)
                 {
-                    // Notifications have no answer that could say so.
+                    // Notifications have no answer that could say so; the last two are what odd JSON throws.
                     LogNotificationLost(notification.Method, e);
                 }
 
@@ -120,6 +120,11 @@ internal abstract partial class ClientRelay(ClientConnection client, GatewayMetr
             {
                 answer = new RelayException(RelayException.Unavailable, "The gateway ended this conversation.", Outcome.Unknown, e).ToError(request.Id);
             }
+            catch (ArgumentException e)
+            {
+                // A key that is there twice: JSON that client, gateway and agent may each read in another way.
+                answer = new RelayException(RelayException.InvalidRequest, $"The message can't be passed on: {e.Message}", Outcome.Unknown, e).ToError(request.Id);
+            }
             catch (Exception e)
             {
                 // The client's own boundary: whatever went wrong, it gets an answer, and the log the reason.
@@ -156,14 +161,7 @@ internal abstract partial class ClientRelay(ClientConnection client, GatewayMetr
         }
     }
 
-    private static RequestId? IdOf(JsonNode? node) => node?.GetValueKind() switch
-    {
-        JsonValueKind.String => new RequestId(node.AsText()!),
-        JsonValueKind.Number when node.AsValue().TryGetValue(out long number) => new RequestId(number),
-        _ => null,
-    };
-
-    [LoggerMessage(Level = LogLevel.Information, Message = "{Method} failed: {Cause}")]
+    [LoggerMessage(Level = LogLevel.Debug, Message = "{Method} failed: {Cause}")]
     private partial void LogFailed(string method, string cause);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "{Method} broke the gateway's expectations")]

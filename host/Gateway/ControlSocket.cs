@@ -248,16 +248,15 @@ internal sealed partial class ControlSocket(
             }
             catch (MeshException e)
             {
-                await EndAsync(e.Message, ControlCode.Of(e.Error), stopping);
+                await EndAsync(e.Message, ControlCode.Of(e.Error));
             }
             catch (InvalidDataException e)
             {
-                await EndAsync(e.Message, ControlCode.Limit, stopping);
+                await EndAsync(e.Message, ControlCode.Limit);
             }
             catch (OperationCanceledException) when (stopping.IsCancellationRequested)
             {
-                using var timer = new CancellationTokenSource(GoodbyeTimeout, time);
-                await EndAsync("The node is stopping.", ControlCode.Of(MeshError.Stopping), timer.Token);
+                await EndAsync("The node is stopping.", ControlCode.Of(MeshError.Stopping));
             }
             finally
             {
@@ -292,15 +291,17 @@ internal sealed partial class ControlSocket(
             }
         }
 
-        private async Task EndAsync(string error, string code, CancellationToken cancellationToken)
+        // Not under the token that stops the node: why a conversation ends is said also, and most of all, then.
+        private async Task EndAsync(string error, string code)
         {
+            using var timer = new CancellationTokenSource(GoodbyeTimeout, time);
             var transmitted = Interlocked.Read(ref _handed);
             while (transmitted > 0 && !channel.WasTransmitted(transmitted - 1))
             {
                 transmitted--;
             }
 
-            await lines.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(new ControlEnd(1, error, code, transmitted), ControlJson.Default.ControlEnd), cancellationToken);
+            await lines.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(new ControlEnd(1, error, code, transmitted), ControlJson.Default.ControlEnd), timer.Token);
         }
     }
 }

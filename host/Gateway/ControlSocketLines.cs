@@ -146,14 +146,26 @@ internal sealed class ControlSocketTransport : TransportBase
         {
             while (await _lines.ReadAsync(MeshChannel.MaxMessage, _ended.Token) is { } line)
             {
-                await WriteMessageAsync(JsonRpc.Deserialize(line.Span), _ended.Token);
+                JsonRpcMessage message;
+                try
+                {
+                    message = JsonRpc.Deserialize(line.Span);
+                }
+                catch (JsonException e)
+                {
+                    // JSON-RPC 2.0, 5.1: a parse error has no id.
+                    await SendMessageAsync(JsonRpcErrors.Create(default, JsonRpcErrors.ParseError, BoundedText.Cut(e.Message, BoundedText.MaxReason)), _ended.Token);
+                    continue;
+                }
+
+                await WriteMessageAsync(message, _ended.Token);
             }
         }
         catch (Exception) when (_ended.IsCancellationRequested)
         {
             // Disposed while reading: the ordinary end.
         }
-        catch (Exception e) when (e is IOException or InvalidDataException or JsonException)
+        catch (Exception e) when (e is IOException or InvalidDataException)
         {
             error = e;
         }

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
+using Dawn.Agents;
 using ModelContextProtocol.Protocol;
 
 namespace Dawn.Gateway;

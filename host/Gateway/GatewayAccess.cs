@@ -28,7 +28,11 @@ internal sealed class GatewayAccess(Uri url, string? token, X509Certificate2? ce
         else if (NeedsCaller(context.Request.Path) && !Identify(context))
         {
             context.Response.Headers.WWWAuthenticate = "Bearer";
-            await RefuseAsync(context, StatusCodes.Status401Unauthorized, "A bearer token is needed: that of Dawn:Gateway:Token.");
+            await RefuseAsync(
+                context, StatusCodes.Status401Unauthorized,
+                token is null
+                    ? "This bearer token is none that the gateway knows; leave it out, or send that of the node's owner (owner.token in its data directory, from this machine only)."
+                    : "A bearer token is needed: that of Dawn:Gateway:Token.");
         }
         else
         {

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Security.Cryptography.X509Certificates;
+using Dawn.Agents;
 using Dawn.Identity;
 using Dawn.Sessions;
 using Microsoft.AspNetCore.Connections;

@@ -29,7 +29,9 @@ internal sealed class HttpRelays(
     /// <summary>Finds the agent that the path names, before the SDK opens a session for it.</summary>
     public async Task InvokeAsync(HttpContext context, RequestDelegate next)
     {
-        var isNew = !context.Request.Headers.ContainsKey(McpJson.SessionIdHeader);
+        // Requests of the per-request era belong to no session, whatever their headers say.
+        var headers = context.Request.Headers;
+        var isNew = !headers.ContainsKey(McpJson.SessionIdHeader) || headers[McpJson.ProtocolVersionHeader] == McpJson.PerRequestVersion;
         if (!context.Request.Path.StartsWithSegments("/mcp") || !isNew || !HttpMethods.IsPost(context.Request.Method))
         {
             await next(context);
@@ -64,8 +66,8 @@ internal sealed class HttpRelays(
         var accessor = context.RequestServices.GetRequiredService<IHttpContextAccessor>();
         var caller = GatewayAccess.CallerOf(context);
         var client = new ClientConnection { Unsolicited = (_, _) => throw new InvalidOperationException("The session has not begun.") };
-        var relay = context.Items[TargetKey] is AgentAddress agent
-            ? new AgentRelay(agent, caller, client, dialer, pool, metrics, time, loggers.CreateLogger<AgentRelay>())
+        var relay = context.GetRouteValue("address") is string address
+            ? new AgentRelay(context.Items[TargetKey] as AgentAddress? ?? directory.Resolve(address), caller, client, dialer, pool, metrics, time, loggers.CreateLogger<AgentRelay>())
             : aggregate.Open(caller, client);
         context.Items[RelayKey] = relay;
         options.Filters.Message.IncomingFilters.Add(next => async (message, ct) =>

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using Dawn.Agents;
 using Dawn.Identity;
@@ -185,7 +184,7 @@ internal sealed partial class Leg : IAsyncDisposable
     }
 
     private Outcome OutcomeOf(PendingCall pending, MeshException e) =>
-        pending.Number is not { } number || !_channel.WasTransmitted(number) || (!_heard && e.Error is MeshError.UnknownAgent or MeshError.Refused)
+        pending.Number is not { } number || !_channel.WasTransmitted(number) || (!_heard && e.Error is MeshError.UnknownAgent or MeshError.Refused or MeshError.AgentUnavailable)
             ? Outcome.NotExecuted
             : Outcome.Unknown;
 
@@ -216,8 +215,9 @@ internal sealed partial class Leg : IAsyncDisposable
         {
             cause = e;
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        catch (Exception e)
         {
+            // Doubled keys and the like show only when a field is looked at. Whatever it is, nobody may wait on a leg that reads no more.
             cause = new(MeshError.Protocol, $"{Agent} sent something that is not MCP: {e.Message}", e);
             await _channel.CloseAsync(MeshError.Protocol, e.Message);
         }
@@ -334,7 +334,7 @@ internal sealed partial class Leg : IAsyncDisposable
     private Exchange? ExchangeOf(JsonNode? parameters)
     {
         var token = (parameters as JsonObject)?["progressToken"];
-        var subscription = parameters.Meta(McpJson.SubscriptionIdKey);
+        var subscription = parameters.Meta(MetaKeys.SubscriptionId);
         (long Id, Exchange Exchange)? newest = null;
         foreach (var (id, pending) in _pending)
         {
@@ -363,9 +363,9 @@ internal sealed partial class Leg : IAsyncDisposable
     // A subscription is named by the id of its request (MCP 2026-07-28), which the client knows under its own.
     private static void RestoreSubscription(JsonNode? node, long id, Exchange? exchange)
     {
-        if (exchange is not null && node is JsonObject o && o["_meta"] is JsonObject meta && meta[McpJson.SubscriptionIdKey].Matches(new RequestId(id)))
+        if (exchange is not null && node is JsonObject o && o["_meta"] is JsonObject meta && meta[MetaKeys.SubscriptionId].Matches(new RequestId(id)))
         {
-            meta[McpJson.SubscriptionIdKey] = exchange.Id.ToNode();
+            meta[MetaKeys.SubscriptionId] = exchange.Id.ToNode();
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Dawn.Agents;
 using Dawn.Identity;
 using ModelContextProtocol.Protocol;
 

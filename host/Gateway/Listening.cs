@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using System.Threading.Channels;
+using Dawn.Agents;
 using Dawn.Identity;
 using ModelContextProtocol.Protocol;
 
@@ -96,7 +97,7 @@ internal sealed partial class Listening(
 
     private async Task SendAsync(string method, JsonObject parameters, Exchange exchange, CancellationToken cancellationToken)
     {
-        parameters["_meta"] = new JsonObject { [McpJson.SubscriptionIdKey] = exchange.Id.ToNode() };
+        parameters["_meta"] = new JsonObject { [MetaKeys.SubscriptionId] = exchange.Id.ToNode() };
         await session.Client.SendAsync(new JsonRpcNotification { Method = method, Params = parameters }, exchange.Reply, cancellationToken);
     }
 
@@ -161,7 +162,7 @@ internal sealed partial class Listening(
                 return Task.CompletedTask;
             }
 
-            var parameters = notification.Params.With("_meta", new JsonObject { [McpJson.SubscriptionIdKey] = subscription.Id.ToNode() });
+            var parameters = notification.Params.With("_meta", new JsonObject { [MetaKeys.SubscriptionId] = subscription.Id.ToNode() });
             return session.OnNotificationAsync(leg, new JsonRpcNotification { Method = notification.Method, Params = parameters }, subscription, cancellationToken);
         }
 

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json.Nodes;
+using Dawn.Agents;
 using Dawn.Identity;
 
 namespace Dawn.Gateway;

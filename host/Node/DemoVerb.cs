@@ -92,7 +92,7 @@ internal sealed class DemoNode
     private readonly TaskCompletionSource<JsonElement> _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Queue<string> _log = new();
 
-    private DemoNode(int number, string data, IEnumerable<string> arguments)
+    private DemoNode(int number, string data, string secret, IEnumerable<string> arguments)
     {
         (Number, Data) = (number, data);
         _process = new Process
@@ -100,6 +100,8 @@ internal sealed class DemoNode
             StartInfo = new ProcessStartInfo(Environment.ProcessPath!, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true },
             EnableRaisingEvents = true,
         };
+        // Not as an argument, which every user of the machine can see.
+        _process.StartInfo.Environment["Dawn__Network__Secret"] = secret;
         _process.OutputDataReceived += (_, e) =>
         {
             if (e.Data?.StartsWith("ready ", StringComparison.Ordinal) is true)
@@ -137,9 +139,9 @@ internal sealed class DemoNode
     {
         var data = Path.Combine(home, $"node{index + 1}");
         string[] hidden = [.. new[] { "first", "machine", "text" }.Where(a => a != agent)];
-        var node = new DemoNode(index + 1, data,
+        var node = new DemoNode(index + 1, data, secret,
         [
-            "run", "--data", data, "--Dawn:Listen:0=ws://127.0.0.1:0", "--Dawn:Gateway:Url=http://127.0.0.1:0", "--Dawn:Network:Name=demo", $"--Dawn:Network:Secret={secret}",
+            "run", "--data", data, "--Dawn:Listen:0=ws://127.0.0.1:0", "--Dawn:Gateway:Url=http://127.0.0.1:0", "--Dawn:Network:Name=demo",
             .. others.Select((o, i) => $"--Dawn:Bootstrap:{i}={o.Listen}#{o.Id}"),
             .. hidden.Select(h => $"--Dawn:Plugins:{h}:Enabled=false"),
             .. options.Settings,

@@ -1,3 +1,4 @@
+using Dawn.Commands;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Logging.Console;
 
@@ -20,10 +21,10 @@ internal sealed class LogFormatter(TimeProvider time) : ConsoleFormatter(Formatt
             _ => "      ",
         };
         var part = entry.Category[(entry.Category.LastIndexOf('.') + 1)..];
-        textWriter.Write($"{time.GetLocalNow():HH:mm:ss.fff} {level}{part}: {entry.Formatter(entry.State, entry.Exception).ReplaceLineEndings(" ")}");
+        textWriter.Write($"{time.GetLocalNow():HH:mm:ss.fff} {level}{part}: {Terminal.OneLine(entry.Formatter(entry.State, entry.Exception))}");
         for (var e = entry.Exception; e is not null; e = e.InnerException)
         {
-            textWriter.Write($" ({e.GetType().Name}: {e.Message.ReplaceLineEndings(" ")})");
+            textWriter.Write($" ({e.GetType().Name}: {Terminal.OneLine(e.Message)})");
         }
 
         textWriter.WriteLine();

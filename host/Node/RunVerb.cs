@@ -28,17 +28,35 @@ internal static partial class RunVerb
                 return ExitCode.Usage;
             }
 
+            var isFirst = !Directory.Exists(settings.DataDirectory);
             using var directory = DataDirectory.Lock(settings.DataDirectory);
+            if (isFirst)
+            {
+                // The lock has made the directory, and settings that come into it are to be seen.
+                configuration = DawnConfiguration.Build(options.DataDirectory, options.Settings);
+            }
+
             using var self = NodeIdentity.Open(directory, settings.NetworkName, settings.NetworkSecret, TimeProvider.System, Entropy.System);
             using var host = Build(settings, configuration, directory, self, options.Verbose);
             try
             {
                 await host.StartAsync(cancellationToken);
             }
-            catch (Exception e) when (e is StartException or IOException)
+            catch (OperationCanceledException) when (host.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping.IsCancellationRequested)
+            {
+                // Stopped before it was up, which is no failure.
+                await host.StopAsync(CancellationToken.None);
+                return ExitCode.Done;
+            }
+            catch (Exception e)
             {
                 await host.StopAsync(CancellationToken.None);
-                throw e as StartException ?? new StartException($"{e.Message.TrimEnd('.')}. If another node runs here, give this one another --data as well.", e);
+                if (e is not IOException)
+                {
+                    throw;
+                }
+
+                throw new StartException($"{e.Message.TrimEnd('.')}. If another node runs here, give this one another --data as well.", e);
             }
 
             Ready(host.Services);
@@ -47,8 +65,7 @@ internal static partial class RunVerb
         }
         catch (StartException e)
         {
-            Console.Error.WriteLine($"error: {e.Message}");
-            return ExitCode.Usage;
+            throw new CommandException(e.Message, ExitCode.Usage);
         }
     }
 
@@ -74,6 +91,12 @@ internal static partial class RunVerb
     private static IHost Build(DawnSettings settings, IConfigurationRoot configuration, DataDirectory directory, NodeIdentity self, bool verbose)
     {
         var builder = new HostApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
+        // The SDK warns of each request that fails, which is its caller's to know. Before the settings, so that they can ask for it.
+        if (!verbose)
+        {
+            builder.Logging.AddFilter("ModelContextProtocol", LogLevel.Error);
+        }
+
         builder.Logging.AddConfiguration(configuration.GetSection("Logging"));
         if (verbose)
         {
@@ -110,6 +133,11 @@ internal static partial class RunVerb
             LogUnknownPlugin(logger, name);
         }
 
+        foreach (var file in services.GetRequiredService<IConfigurationRoot>().Providers.OfType<EditedJsonProvider>())
+        {
+            file.Refused += problem => LogRefused(logger, problem);
+        }
+
         LogReady(logger, self.Id.ToString(), self.Network.Name);
         var facts = new { node = self.Id.ToString(), ui = gateway is null ? null : gateway + "/", mcp = gateway is null ? null : gateway + "/mcp", listen };
         Console.WriteLine($"ready {JsonSerializer.Serialize(facts)}");
@@ -117,6 +145,9 @@ internal static partial class RunVerb
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Dawn:Plugins:{Name} is set, but no plugin of that name is installed")]
     private static partial void LogUnknownPlugin(ILogger logger, string name);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Problem}")]
+    private static partial void LogRefused(ILogger logger, string problem);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Node {Node} of network '{Network}' is ready")]
     private static partial void LogReady(ILogger logger, string node, string network);

@@ -85,6 +85,7 @@ internal sealed class RunningNode : INodeView, INodeControl
 
     private IReadOnlyList<NodeProblem> Problems =>
     [
+        .. from file in _parts.Configuration.Providers.OfType<EditedJsonProvider>() where file.Problem is not null select new NodeProblem("settings", file.Problem!),
         .. NodeAgent.Problems(_parts.Host),
         .. _parts.External.Problems.Where(p => _parts.Host.Agents.All(a => !p.Key.EndsWith(':' + a.Id, StringComparison.Ordinal))).Select(p => new NodeProblem(p.Key, p.Value)),
         .. from plugin in _parts.Plugins.Snapshot where plugin.State != PluginState.Disabled && plugin.Problem is not null select new NodeProblem(plugin.Name, plugin.Problem!),

@@ -24,7 +24,11 @@ internal sealed partial class PluginHost
             folder.CopyTo(copy);
             plugin = new(folder.Name, copy, surroundings);
             await ProvisionAsync(plugin, folder.IsAgent);
-            await ActivateAsync(slot, plugin);
+            if (!await ActivateAsync(slot, plugin))
+            {
+                return;
+            }
+
             Report(slot, new(folder.Name, plugin.Transports.IsEmpty ? folder.Kind : PluginKind.Transport, PluginState.Active, plugin.Version));
             Loaded(folder.Name, plugin.Version);
         }
@@ -53,10 +57,11 @@ internal sealed partial class PluginHost
         Removed(slot.Folder.Name);
     }
 
-    private async Task ActivateAsync(Slot slot, Plugin plugin)
+    /// <summary>False where the node is stopping and takes no agents any more.</summary>
+    private async Task<bool> ActivateAsync(Slot slot, Plugin plugin)
     {
         ImmutableArray<string> schemes = [.. plugin.Transports.SelectMany(t => t.Schemes)];
-        PluginException problem;
+        PluginException? problem = null;
         lock (_gate)
         {
             if (schemes.FirstOrDefault(_transports.ContainsKey) is { } taken)
@@ -64,20 +69,31 @@ internal sealed partial class PluginHost
                 var other = _slots.Values.FirstOrDefault(s => s.Schemes.Contains(taken, StringComparer.OrdinalIgnoreCase));
                 problem = new($"The scheme {taken} belongs to {other?.Folder.Name} already.", "Remove or disable one of the two.");
             }
-            else if (plugin.Agent is { } agent && !agents.TryAdd(agent))
-            {
-                problem = new($"Another agent of this node is called '{agent.Id}'.", $"Set another id in {AgentManifest.FileName}, or rename the folder.");
-            }
             else
             {
                 (slot.Plugin, slot.Schemes) = (plugin, schemes);
                 _transports = _transports.AddRange(plugin.Transports.SelectMany(t => t.Schemes.Select(s => KeyValuePair.Create(s, t))));
-                return;
             }
         }
 
-        await DisposeAsync(plugin);
-        throw problem;
+        // Not under the lock: all who list agents hear of it at once.
+        if (problem is null && plugin.Agent is { } agent && !agents.TryAdd(agent))
+        {
+            if (agents.Agents.All(other => other.Id != agent.Id))
+            {
+                await UnloadAsync(slot);
+                return false;
+            }
+
+            problem = new($"Another agent of this node is called '{agent.Id}'.", $"Set another id in {AgentManifest.FileName}, or rename the folder.");
+            await UnloadAsync(slot);
+        }
+        else if (problem is not null)
+        {
+            await DisposeAsync(plugin);
+        }
+
+        return problem is null ? true : throw problem;
     }
 
     private async Task UnloadAsync(Slot slot)

@@ -159,6 +159,7 @@ internal sealed partial class PluginHost(PluginHostOptions options, IAgentHost a
 
     private async Task WatchAsync()
     {
+        string? scanProblem = null;
         try
         {
             await foreach (var wake in _wake.Reader.ReadAllAsync(_stopping.Token))
@@ -170,7 +171,11 @@ internal sealed partial class PluginHost(PluginHostOptions options, IAgentHost a
                 }
                 catch (Exception e) when (e is IOException or UnauthorizedAccessException)
                 {
-                    CantScan(options.Directory, e.Message);
+                    // Each second, but said once.
+                    if (scanProblem != e.Message)
+                    {
+                        CantScan(options.Directory, scanProblem = e.Message);
+                    }
                 }
 
                 // Copying raises many events at once.
@@ -185,6 +190,12 @@ internal sealed partial class PluginHost(PluginHostOptions options, IAgentHost a
 
     private FileSystemWatcher? Watch()
     {
+        if (!Directory.Exists(options.Directory))
+        {
+            // Said already; polling sees when it comes.
+            return null;
+        }
+
         try
         {
             var watcher = new FileSystemWatcher(options.Directory) { IncludeSubdirectories = true };
@@ -214,5 +225,4 @@ internal sealed partial class PluginHost(PluginHostOptions options, IAgentHost a
             // Snapshot says which are still loading.
         }
     }
-
 }

@@ -25,6 +25,12 @@ public static class Dawn
 
     public static string RepoRoot { get; } = Metadata("RepoRoot");
 
+    /// <summary>A small MCP server over stdio.</summary>
+    public static string StdioServer => Path.Combine(Metadata("Fixtures"), "Dawn.Fixtures.StdioServer", "Dawn.Fixtures.StdioServer");
+
+    /// <summary>An agent's folder, ready to be copied below <c>plugins/agents</c>.</summary>
+    public static string FixtureAgent => Path.Combine(Metadata("Fixtures"), "Dawn.Fixtures.Agent");
+
     public static string Plugins => Path.Combine(Path.GetDirectoryName(Program)!, "plugins");
 
     public static async Task<Outcome> RunAsync(IEnumerable<string> arguments, string? input = null)
@@ -53,6 +59,17 @@ public static class Dawn
         }
     }
 
+    /// <summary>Copies a folder with all that is in it.</summary>
+    public static void Copy(string from, string to)
+    {
+        foreach (var file in Directory.GetFiles(from, "*", SearchOption.AllDirectories))
+        {
+            var target = Path.Combine(to, Path.GetRelativePath(from, file));
+            Directory.CreateDirectory(Path.GetDirectoryName(target)!);
+            File.Copy(file, target);
+        }
+    }
+
     private static string Metadata(string key) =>
         typeof(Dawn).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(a => a.Key == key).Value!;
 }
@@ -74,7 +91,7 @@ public sealed partial class DawnNode : IAsyncDisposable
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
-            WorkingDirectory = data,
+            WorkingDirectory = Directory.Exists(data) ? data : "",
         };
         _process = new Process { StartInfo = start, EnableRaisingEvents = true };
         _process.OutputDataReceived += (_, e) =>

@@ -38,14 +38,14 @@ public sealed class LifeTests
         var plugins = Directory.CreateTempSubdirectory("dawn-e2e-").FullName;
         try
         {
-            Copy(Dawn.Plugins, plugins);
+            Dawn.Copy(Dawn.Plugins, plugins);
             await using var a = await DawnNode.StartAsync(DawnNode.Secret, $"PluginDirectory={plugins}");
             await using var b = await DawnNode.StartAsync(DawnNode.Secret, $"Bootstrap:0={a.At}");
             await DawnNode.EventuallyAsync("linked", () => b.SeesAsync("first", a));
             var dropped = Path.Combine(plugins, "agents", "dropped");
             for (var round = 0; round < 2; round++)
             {
-                Copy(SampleAgent(), dropped);
+                Dawn.Copy(SampleAgent(), dropped);
                 await DawnNode.EventuallyAsync("appears", () => b.SeesAsync("dropped", a));
                 await using (var client = await b.ConnectAsync($"/{a.Id}:dropped"))
                 {
@@ -87,14 +87,4 @@ public sealed class LifeTests
     }
 
     private static string SampleAgent() => Path.Combine(Dawn.RepoRoot, "samples/agent/bin/Release/net10.0");
-
-    private static void Copy(string from, string to)
-    {
-        foreach (var file in Directory.GetFiles(from, "*", SearchOption.AllDirectories))
-        {
-            var target = Path.Combine(to, Path.GetRelativePath(from, file));
-            Directory.CreateDirectory(Path.GetDirectoryName(target)!);
-            File.Copy(file, target);
-        }
-    }
 }

@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using System.Security.Cryptography;
 using System.Text;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using ModelContextProtocol;
 using ModelContextProtocol.Protocol;
@@ -51,7 +50,7 @@ internal static class CardReader
 
                 foreach (var item in items)
                 {
-                    hash.AppendData(Canonical(item));
+                    hash.AppendData(CanonicalJson.Bytes(item));
                     if (method == RequestMethods.ToolsList && tools.Count < AgentCard.MaxTools && item is JsonObject tool && TextOf(tool["name"]) is { Length: > 0 } name
                         && Encoding.UTF8.GetByteCount(name) <= MaxToolName)
                     {
@@ -70,50 +69,6 @@ internal static class CardReader
         var info = hello.Result["serverInfo"] as JsonObject ?? (hello.Result["_meta"] as JsonObject)?[MetaKeys.ServerInfo] as JsonObject;
         var title = settings.Title ?? NonEmpty(TextOf(info?["title"])) ?? NonEmpty(TextOf(info?["name"])) ?? settings.Id;
         return new(settings.Id, BoundedText.Cut(title, MaxTitle), [.. hash.GetHashAndReset()], tools.ToImmutable());
-    }
-
-    /// <summary>The same bytes for the same JSON value: properties in order of their names, no white space.</summary>
-    public static byte[] Canonical(JsonNode? node)
-    {
-        using var stream = new MemoryStream();
-        using (var writer = new Utf8JsonWriter(stream))
-        {
-            Write(writer, node);
-        }
-
-        return stream.ToArray();
-    }
-
-    private static void Write(Utf8JsonWriter writer, JsonNode? node)
-    {
-        switch (node)
-        {
-            case JsonObject members:
-                writer.WriteStartObject();
-                foreach (var (name, value) in members.OrderBy(member => member.Key, StringComparer.Ordinal))
-                {
-                    writer.WritePropertyName(name);
-                    Write(writer, value);
-                }
-
-                writer.WriteEndObject();
-                break;
-            case JsonArray items:
-                writer.WriteStartArray();
-                foreach (var item in items)
-                {
-                    Write(writer, item);
-                }
-
-                writer.WriteEndArray();
-                break;
-            case null:
-                writer.WriteNullValue();
-                break;
-            default:
-                node.WriteTo(writer);
-                break;
-        }
     }
 
     private static async Task<JsonNode?> AskAsync(IJsonRpcPeer server, string method, JsonNode? parameters, CancellationToken cancellationToken)

@@ -16,6 +16,7 @@ internal abstract partial class ExternalAgent(ExternalServerSettings settings, I
     private readonly Backoff _backoff = new(entropy);
     private Task _running = Task.CompletedTask;
     private long? _healthySince;
+    private string? _lastProblem;
 
     public string Id => Settings.Id;
 
@@ -59,7 +60,7 @@ internal abstract partial class ExternalAgent(ExternalServerSettings settings, I
 
     protected void Report(AgentCard card)
     {
-        _healthySince ??= Time.GetTimestamp();
+        (_healthySince, _lastProblem) = (_healthySince ?? Time.GetTimestamp(), null);
         Set(card, null);
     }
 
@@ -93,7 +94,10 @@ internal abstract partial class ExternalAgent(ExternalServerSettings settings, I
             }
 
             var delay = failure.IsLasting ? Backoff.Max : _backoff.Next();
-            LogFailed(Logger, Id, failure.Message, delay.TotalSeconds, failure.InnerException);
+            // A warning once for each cause: it is tried again and again, for days perhaps.
+            var isKnown = failure.Message == _lastProblem;
+            LogFailed(Logger, isKnown ? LogLevel.Debug : LogLevel.Warning, Id, failure.Message, delay.TotalSeconds, isKnown ? failure.InnerException : null);
+            _lastProblem = failure.Message;
             Set(null, failure.Message);
             try
             {
@@ -119,6 +123,6 @@ internal abstract partial class ExternalAgent(ExternalServerSettings settings, I
         Changed?.Invoke();
     }
 
-    [LoggerMessage(LogLevel.Warning, "Agent {Agent} is not running: {Problem} (next try in {Seconds:0.#} s)")]
-    private static partial void LogFailed(ILogger logger, string agent, string problem, double seconds, Exception? exception);
+    [LoggerMessage("Agent {Agent} is not running: {Problem} (next try in {Seconds:0.#} s)")]
+    private static partial void LogFailed(ILogger logger, LogLevel level, string agent, string problem, double seconds, Exception? exception);
 }

@@ -43,7 +43,7 @@ internal sealed class HttpSplice(MeshChannel channel, ITransport transport, Exte
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            lost = new(MeshError.AgentUnavailable, $"{settings.Origin} ended the session; open a new conversation.");
+            lost = new(MeshError.Lost, $"{settings.Origin} ended the session; open a new conversation.");
         }
         finally
         {
@@ -173,9 +173,7 @@ internal sealed class HttpSplice(MeshChannel channel, ITransport transport, Exte
 
     private void Withdraw(JsonRpcNotification cancelled)
     {
-        var id = (cancelled.Params as JsonObject)?["requestId"] is not JsonValue value ? (RequestId?)null
-            : value.TryGetValue(out string? text) ? new RequestId(text)
-            : value.TryGetValue(out long number) ? new RequestId(number) : null;
+        var id = (cancelled.Params as JsonObject)?["requestId"].AsRequestId();
         lock (_gate)
         {
             if (id is { } known && _inFlight.TryGetValue(known, out var request))
@@ -199,7 +197,7 @@ internal sealed class HttpSplice(MeshChannel channel, ITransport transport, Exte
                 new JsonRpcNotification
                 {
                     Method = NotificationMethods.CancelledNotification,
-                    Params = new JsonObject { ["requestId"] = id.Id is long number ? number : id.ToString(), ["reason"] = "The caller went away." },
+                    Params = new JsonObject { ["requestId"] = id.ToNode(), ["reason"] = "The caller went away." },
                 },
                 FarewellTimeout,
                 CancellationToken.None)));

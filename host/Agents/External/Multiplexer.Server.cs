@@ -55,7 +55,7 @@ internal sealed partial class Multiplexer
         var result = ((JsonRpcResponse)answer).Result;
         if (request.Method == RequestMethods.SubscriptionsListen && (result as JsonObject)?["_meta"] is JsonObject meta && meta.ContainsKey(MetaKeys.SubscriptionId))
         {
-            meta[MetaKeys.SubscriptionId] = NodeOf(request.CallerId);
+            meta[MetaKeys.SubscriptionId] = request.CallerId.ToNode();
         }
 
         caller.Tell(new JsonRpcResponse { Id = request.CallerId, Result = result });
@@ -92,7 +92,7 @@ internal sealed partial class Multiplexer
             // The newer era's notifications belong to one listener's request each.
             if (NumberOf(subscription) is { } listening && upstream.Find(listening) is { Method: RequestMethods.SubscriptionsListen, Caller: { } listener } request)
             {
-                parameters["_meta"]![MetaKeys.SubscriptionId] = NodeOf(request.CallerId);
+                parameters["_meta"]![MetaKeys.SubscriptionId] = request.CallerId.ToNode();
                 listener.Tell(notification);
             }
 
@@ -186,7 +186,7 @@ internal sealed partial class Multiplexer
     /// <summary>The server doesn't want the answer to its question any more.</summary>
     private void Withdraw(Upstream upstream, JsonObject? parameters)
     {
-        if (IdOf(parameters?["requestId"]) is not { } serverId)
+        if ((parameters?["requestId"]).AsRequestId() is not { } serverId)
         {
             return;
         }
@@ -231,8 +231,6 @@ internal sealed partial class Multiplexer
 
         return others ? new JsonRpcResponse { Id = request.Id, Result = new JsonObject() } : null;
     }
-
-    private static JsonNode NodeOf(RequestId id) => id.Id is long number ? JsonValue.Create(number) : JsonValue.Create(id.ToString());
 
     private static long? NumberOf(JsonNode? node) =>
         node is not JsonValue value ? null :

@@ -252,7 +252,7 @@ internal sealed partial class Multiplexer : IUpstreamEvents
 
     private async ValueTask CancelAsync(Conversation from, JsonRpcNotification cancelled, CancellationToken cancellationToken)
     {
-        if (cancelled.Params is not JsonObject parameters || IdOf(parameters["requestId"]) is not { } id)
+        if (cancelled.Params is not JsonObject parameters || parameters["requestId"].AsRequestId() is not { } id)
         {
             return;
         }
@@ -366,11 +366,6 @@ internal sealed partial class Multiplexer : IUpstreamEvents
 
     private JsonRpcError NotRunning(RequestId id) =>
         JsonRpcErrors.Create(id, JsonRpcErrors.Unavailable, $"The agent is not running: {_problem}", JsonRpcErrors.NotExecuted);
-
-    private static RequestId? IdOf(JsonNode? node) =>
-        node is not JsonValue value ? null :
-        value.TryGetValue(out string? text) ? new RequestId(text) :
-        value.TryGetValue(out long number) ? new RequestId(number) : null;
 
     /// <summary>What the server asked a caller.</summary>
     private sealed record Question(Upstream Upstream, RequestId ServerId, Conversation Asked, JsonNode? ProgressToken);

@@ -9,15 +9,12 @@ namespace Dawn.Agents.External;
 /// <param name="IsPerRequest">True for the era of 2026-07-28, where each request carries version and capabilities.</param>
 internal sealed record ServerHello(JsonNode Result, bool IsPerRequest)
 {
-    private const string InitializeEra = "2025-11-25";
-    private const string PerRequestEra = "2026-07-28";
-
     public bool Offers(string capability) => (Result["capabilities"] as JsonObject)?.ContainsKey(capability) == true;
 
     /// <summary>What every request of Dawn's own carries in the newer era; null in the older.</summary>
     public JsonObject? Parameters(string? cursor = null)
     {
-        var parameters = IsPerRequest ? new JsonObject { ["_meta"] = PerRequestMeta() } : null;
+        var parameters = IsPerRequest ? new JsonObject { ["_meta"] = McpJson.PerRequestMeta() } : null;
         if (cursor is not null)
         {
             (parameters ??= [])["cursor"] = cursor;
@@ -35,7 +32,7 @@ internal sealed record ServerHello(JsonNode Result, bool IsPerRequest)
                 ? new JsonObject { ["sampling"] = new JsonObject(), ["elicitation"] = new JsonObject { ["form"] = new JsonObject(), ["url"] = new JsonObject() }, ["roots"] = new JsonObject { ["listChanged"] = true } }
                 : [];
             var result = await server.RequestAsync(
-                RequestMethods.Initialize, new JsonObject { ["protocolVersion"] = InitializeEra, ["capabilities"] = capabilities, ["clientInfo"] = ClientInfo() }, cancellationToken);
+                RequestMethods.Initialize, new JsonObject { ["protocolVersion"] = McpJson.InitializeVersion, ["capabilities"] = capabilities, ["clientInfo"] = McpJson.Implementation() }, cancellationToken);
             await server.NotifyAsync(NotificationMethods.InitializedNotification, cancellationToken);
             return new(result as JsonObject ?? throw new ServerFailure("its answer to initialize is no object"), false);
         }
@@ -44,7 +41,7 @@ internal sealed record ServerHello(JsonNode Result, bool IsPerRequest)
             // Whatever the error: servers differ in what they say of a method they don't know.
             try
             {
-                var result = await server.RequestAsync(RequestMethods.ServerDiscover, new JsonObject { ["_meta"] = PerRequestMeta() }, cancellationToken);
+                var result = await server.RequestAsync(RequestMethods.ServerDiscover, new JsonObject { ["_meta"] = McpJson.PerRequestMeta() }, cancellationToken);
                 return new(result as JsonObject ?? throw new ServerFailure("its answer to server/discover is no object"), true);
             }
             catch (McpProtocolException)
@@ -53,13 +50,4 @@ internal sealed record ServerHello(JsonNode Result, bool IsPerRequest)
             }
         }
     }
-
-    private static JsonObject ClientInfo() => new() { ["name"] = "dawn", ["version"] = typeof(ServerHello).Assembly.GetName().Version!.ToString(3) };
-
-    private static JsonObject PerRequestMeta() => new()
-    {
-        [MetaKeys.ProtocolVersion] = PerRequestEra,
-        [MetaKeys.ClientInfo] = ClientInfo(),
-        [MetaKeys.ClientCapabilities] = new JsonObject(),
-    };
 }

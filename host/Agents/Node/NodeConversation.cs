@@ -28,10 +28,11 @@ internal sealed partial class NodeConversation(INodeView view, NodeTools tools, 
 
     private bool IsOwner => refusal is null;
 
-    public async Task RunAsync(ITransport transport, ILoggerFactory loggers, CancellationToken cancellationToken)
+    public async Task RunAsync(ITransport transport, CancellationToken cancellationToken)
     {
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        await using var server = McpServer.Create(transport, Options(), loggers);
+        // Without the SDK's own log: it takes a caller's mistake, or a refusal, for an error of the server.
+        await using var server = McpServer.Create(transport, Options());
         view.Changed += OnChanged;
         var notifying = NotifyAsync(ended.Token);
         try
@@ -138,7 +139,7 @@ internal sealed partial class NodeConversation(INodeView view, NodeTools tools, 
     private async ValueTask<EmptyResult> ListenAsync(RequestContext<SubscriptionsListenRequestParams> request, CancellationToken cancellationToken)
     {
         var wanted = request.Params?.Notifications?.ResourceSubscriptions ?? [];
-        var id = JsonSerializer.SerializeToNode(request.JsonRpcRequest.Id, McpJsonUtilities.DefaultOptions.GetTypeInfo(typeof(RequestId)));
+        var id = request.JsonRpcRequest.Id.ToNode();
         var listen = new Listen([.. wanted.Where(u => NodeResources.FactsOf(u, IsOwner) != NodeFacts.None).Distinct()], request.Server, id!);
         lock (_lock)
         {

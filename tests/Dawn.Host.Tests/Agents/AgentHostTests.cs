@@ -140,7 +140,7 @@ public sealed class AgentHostTests : IAsyncDisposable
         var (good, bad) = (Open("echo", Callers.Member), Open("echo", Callers.Member));
         await bad.Near.SendAsync("throw"u8.ToArray(), TestContext.Current.CancellationToken);
         var error = await Assert.ThrowsAsync<MeshException>(async () => await bad.Near.ReceiveAsync(TestContext.Current.CancellationToken));
-        Assert.Equal(MeshError.AgentUnavailable, error.Error);
+        Assert.Equal(MeshError.Lost, error.Error);
         Assert.Contains("on demand", error.Message);
         await AssertEchoesAsync(good.Near);
     }

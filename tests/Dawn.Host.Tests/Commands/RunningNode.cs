@@ -75,7 +75,7 @@ internal sealed class RunningNode : IAsyncDisposable
                     new() { Name = "mixed" }),
             ],
         };
-        await using var transport = new ChannelTransport("echo", channel);
+        await using var transport = new ChannelTransport("echo", channel, ownsChannel: true);
         await using var server = McpServer.Create(transport, options, NullLoggerFactory.Instance);
         await server.RunAsync();
     }

@@ -42,6 +42,36 @@ public class DawnConfigurationTests : IDisposable
     }
 
     [Fact]
+    public void AnEditThatCantBeReadLeavesTheSettingsAsTheyWere()
+    {
+        var file = Path.Combine(_temp.Path, "appsettings.json");
+        File.WriteAllText(file, """{ "Dawn": { "McpServers": { "one": { "Command": "x" } } } }""");
+        var configuration = DawnConfiguration.Build(_temp.Path, []);
+        var provider = configuration.Providers.OfType<EditedJsonProvider>().Single();
+        var refused = new List<string>();
+        provider.Refused += refused.Add;
+
+        File.WriteAllText(file, """{ "Dawn": { "McpServers": { "on""");
+        configuration.Reload();
+        configuration.Reload();
+        Assert.Equal("x", configuration["Dawn:McpServers:one:Command"]);
+        Assert.Contains(file, Assert.Single(refused), StringComparison.Ordinal);
+        Assert.Equal(refused[0], provider.Problem);
+
+        File.WriteAllText(file, "{}");
+        configuration.Reload();
+        Assert.Null(configuration["Dawn:McpServers:one:Command"]);
+        Assert.Null(provider.Problem);
+    }
+
+    [Fact]
+    public void ABrokenFileStopsTheStart()
+    {
+        File.WriteAllText(Path.Combine(_temp.Path, "appsettings.json"), "{");
+        Assert.Throws<StartException>(() => DawnConfiguration.Build(_temp.Path, []));
+    }
+
+    [Fact]
     public void AnEmptyListenEntryMeansNoListener() => Assert.Empty(Read("--Dawn:Listen:0=").Settings.Listen);
 
     [Theory]

@@ -1,5 +1,6 @@
 #pragma warning disable MCP9005 // Deprecated by 2026-07-28, and carried all the same.
 using System.Collections.Concurrent;
+using System.Text;
 using System.Text.Json.Nodes;
 using System.Threading.Channels;
 using Dawn.Agents;
@@ -17,6 +18,21 @@ namespace Dawn.Tests.Gateway;
 
 public class AggregateTests
 {
+    private static async Task AnswerAsync(MeshChannel channel, Func<string, string> resultOf)
+    {
+        while (await channel.ReceiveAsync(Stop) is { } buffer)
+        {
+            using (buffer)
+            {
+                var request = JsonNode.Parse(buffer.Span)!;
+                if (request["id"] is { } id)
+                {
+                    await channel.SendAsync(Encoding.UTF8.GetBytes($$"""{"jsonrpc":"2.0","id":{{id.ToJsonString()}},"result":{{resultOf((string)request["method"]!)}}}"""), Stop);
+                }
+            }
+        }
+    }
+
     private const int Limit = 60_000;
 
     [Theory(Timeout = Limit)]
@@ -306,6 +322,37 @@ public class AggregateTests
         Assert.Equal(("1000", 1000), ((string?)page["nextCursor"], page["tools"]!.AsArray().Count));
     }
 
+    [Fact(Timeout = Limit)]
+    public async Task AnAgentsDoubledKeysHarmItsOwnListsAlone()
+    {
+        await using var gateway = await StartAsync(TestContext.Current.CancellationToken);
+        gateway.Network.Add("odd", FakeNetwork.There, channel => AnswerAsync(channel, method => method switch
+        {
+            "server/discover" => """{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{},"prompts":{}}}""",
+            "tools/list" => """{"tools":[{"name":"a","name":"b"},{"name":"deep","inputSchema":{"type":"object","type":"object"}},{"name":"sound","inputSchema":{"type":"object"}}]}""",
+            _ => "[]",
+        }));
+        await UntilAsync(() => gateway.Catalog.GetAsync(Stop).GetAwaiter().GetResult().Tools.Length == 1, "the one that is sound");
+        gateway.Add("first", FakeNetwork.Here);
+        await UntilAsync(() => gateway.Catalog.GetAsync(Stop).GetAwaiter().GetResult().Tools.Any(tool => (string?)tool["name"] == "first__echo"), "the other agent");
+        Assert.Contains((await gateway.Catalog.GetAsync(Stop)).Tools, tool => (string?)tool["name"] == "odd__sound");
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task AnAgentsDoubledKeysEndItsConversationAndLeaveNobodyWaiting()
+    {
+        await using var gateway = await StartAsync(TestContext.Current.CancellationToken);
+        gateway.Network.Add("odd", FakeNetwork.There, async channel =>
+        {
+            using (await channel.ReceiveAsync(Stop))
+            {
+                await channel.SendAsync(Encoding.UTF8.GetBytes("""{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progressToken":2}}"""), Stop);
+            }
+        });
+        var answer = await gateway.SendAsync("/mcp/odd", "tools/list").WaitAsync(Patience, Stop);
+        Assert.Equal("outcome-unknown", (string?)answer["error"]!["data"]!["dawn"]);
+    }
+
     [Theory(Timeout = Limit)]
     [InlineData(Initialize)]
     [InlineData(PerRequest)]
@@ -314,7 +361,7 @@ public class AggregateTests
         await using var gateway = await StartAsync(TestContext.Current.CancellationToken);
         gateway.Add("first", FakeNetwork.There);
         var (near, far) = LocalChannel.CreatePair();
-        await using var transport = new ChannelTransport("socket", far);
+        await using var transport = new ChannelTransport("socket", far, ownsChannel: true);
         var serving = gateway.Aggregate.ServeAsync(transport, AgentId.Owner, Stop);
         var options = Answering("Ann");
         options.ProtocolVersion = version;

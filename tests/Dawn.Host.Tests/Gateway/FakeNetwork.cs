@@ -46,7 +46,7 @@ internal sealed class FakeNetwork : IAgentDialer, IAgentDirectory
     /// <summary>Adds an agent that an SDK server with these options serves, one for each conversation.</summary>
     public AgentAddress Add(string id, NodeId node, Func<McpServerOptions> options) => Add(id, node, async channel =>
     {
-        await using var transport = new ChannelTransport(id, channel);
+        await using var transport = new ChannelTransport(id, channel, ownsChannel: true);
         await using var server = McpServer.Create(transport, options());
         await server.RunAsync();
     });

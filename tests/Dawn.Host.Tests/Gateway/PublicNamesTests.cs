@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using CsCheck;
+using Dawn.Agents;
 using Dawn.Gateway;
 using Dawn.Identity;
 using Xunit;

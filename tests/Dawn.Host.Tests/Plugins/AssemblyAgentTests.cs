@@ -21,7 +21,7 @@ public sealed class AssemblyAgentTests : IAsyncDisposable
     {
         var agent = await StartAsync(TestContext.Current.CancellationToken);
         Assert.Equal(("first", "plugins/agents/first", null), (agent.Id, agent.Origin, agent.Problem));
-        Assert.Equal(["ask", "greet", "grow", "who"], agent.Card!.Tools);
+        Assert.Equal(["ask", "greet", "grow", "pass_on", "who"], agent.Card!.Tools);
         Assert.Equal((32, "first"), (agent.Card.Digest.Length, agent.Card.Title));
         await using var client = await ConnectAsync("2025-11-25");
         Assert.Equal("first", client.ServerInfo!.Name);

@@ -1,10 +1,9 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using ModelContextProtocol.Protocol;
 
-namespace Dawn.Gateway;
+namespace Dawn.Agents;
 
-/// <summary>What the gateway reads and writes inside messages that it otherwise passes on as they are.</summary>
+/// <summary>What Dawn reads and writes inside messages that it otherwise passes on as they are.</summary>
 internal static class McpJson
 {
     /// <summary>The newest revision with the <c>initialize</c> handshake.</summary>
@@ -13,16 +12,13 @@ internal static class McpJson
     /// <summary>The revision that carries its metadata in each request.</summary>
     public const string PerRequestVersion = "2026-07-28";
 
-    public const string ProtocolVersionKey = ReservedPrefix + "protocolVersion";
-    public const string ClientInfoKey = ReservedPrefix + "clientInfo";
-    public const string ClientCapabilitiesKey = ReservedPrefix + "clientCapabilities";
-    public const string ServerInfoKey = ReservedPrefix + "serverInfo";
-    public const string SubscriptionIdKey = ReservedPrefix + "subscriptionId";
 
     /// <summary>Deprecated by 2026-07-28, alive in what came before.</summary>
     public const string LoggingSetLevel = "logging/setLevel";
 
     public const string SessionIdHeader = "Mcp-Session-Id";
+
+    public const string ProtocolVersionHeader = "MCP-Protocol-Version";
 
     /// <summary>Metadata of MCP itself; 2025-11-25 and older have no such keys and may refuse them.</summary>
     public const string ReservedPrefix = "io.modelcontextprotocol/";
@@ -33,11 +29,29 @@ internal static class McpJson
     public static JsonNode? Meta(this JsonNode? parameters, string key) => parameters is JsonObject o && o["_meta"] is JsonObject meta ? meta[key] : null;
 
     /// <summary>True for requests of the per-request era.</summary>
-    public static bool IsPerRequest(this JsonRpcRequest request) => request.Params.Meta(ProtocolVersionKey) is not null;
+    public static bool IsPerRequest(this JsonRpcRequest request) => request.Params.Meta(MetaKeys.ProtocolVersion) is not null;
 
     public static string? Text(this JsonNode? node, string property) => node is JsonObject o ? o[property].AsText() : null;
 
     public static string? AsText(this JsonNode? node) => node is JsonValue value && value.TryGetValue(out string? text) ? text : null;
+
+    /// <summary>False for a value that somewhere has a key twice: such objects break whoever looks into them, since System.Text.Json parses them late.</summary>
+    public static bool IsSound(JsonNode? node)
+    {
+        try
+        {
+            return node switch
+            {
+                JsonObject o => o.All(property => IsSound(property.Value)),
+                JsonArray items => items.All(IsSound),
+                _ => true,
+            };
+        }
+        catch (ArgumentException)
+        {
+            return false;
+        }
+    }
 
     /// <summary>A copy of an object with one property replaced.</summary>
     public static JsonObject With(this JsonNode? node, string property, JsonNode? value)
@@ -47,6 +61,12 @@ internal static class McpJson
         return copy;
     }
 
+    /// <summary>Reads an id where a message carries one among its parameters; null where it is none.</summary>
+    public static RequestId? AsRequestId(this JsonNode? node) =>
+        node is not JsonValue value ? null :
+        value.TryGetValue(out string? text) ? new RequestId(text) :
+        value.TryGetValue(out long number) ? new RequestId(number) : null;
+
     public static JsonNode? ToNode(this RequestId id) => id.Id switch
     {
         string text => JsonValue.Create(text),
@@ -54,15 +74,18 @@ internal static class McpJson
         _ => null,
     };
 
-    public static bool Matches(this JsonNode? node, RequestId id) => node switch
-    {
-        null => false,
-        _ when node.GetValueKind() == JsonValueKind.Number => id.Id is long number && node.AsValue().TryGetValue(out long value) && value == number,
-        _ => node.AsText() is { } text && id.Id is string own && own == text,
-    };
+    public static bool Matches(this JsonNode? node, RequestId id) => node.AsRequestId() is { } own && own.Equals(id);
 
-    /// <summary>The gateway's own name, for initialize and discover.</summary>
+    /// <summary>Dawn's own name, for initialize and discover.</summary>
     public static JsonObject Implementation() => new() { ["name"] = "dawn", ["title"] = "Dawn", ["version"] = Version };
+
+    /// <summary>What each request of Dawn's own carries in the per-request era.</summary>
+    public static JsonObject PerRequestMeta() => new()
+    {
+        [MetaKeys.ProtocolVersion] = PerRequestVersion,
+        [MetaKeys.ClientInfo] = Implementation(),
+        [MetaKeys.ClientCapabilities] = new JsonObject(),
+    };
 
     public static string Version { get; } = typeof(McpJson).Assembly.GetName().Version?.ToString(3) ?? "0.0.0";
 }
