@@ -212,33 +212,28 @@ public class SessionTableTests
     });
 
     [Fact]
-    public void Half_open_handshakes_are_bounded_for_each_node_and_in_all_and_forgotten_after_10_s() => Simulation.Run(1, async simulation =>
+    public void Half_open_handshakes_are_bounded_and_keep_nobody_out() => Simulation.Run(1, async simulation =>
     {
-        var b = simulation.AddNode(2);
-        simulation.Filter = (_, _) => false;
-        var answers = new HashSet<(NodeId, ulong)>();
-        for (var number = 100; number < 140; number++)
+        var (a, b) = (simulation.AddNode(1), simulation.AddNode(2, SessionTests.Echo));
+        simulation.Filter = (header, _) => header.Source == a.Id || header.Target == a.Id;
+        Knock(100, 0, 12);
+        await simulation.Delay(1);
+        Assert.Equal(SessionTable.MaxHalfOpenPerNode, b.Table.HalfOpen);
+        for (var number = 101; number < 140; number++)
         {
             Knock(number, 0, 12);
         }
 
+        // Somebody who names this very node as the source.
+        Knock(1, 1_000, 12);
         await simulation.Delay(1);
-        Collect();
-        Assert.Equal(SessionTable.MaxHalfOpen, answers.Count);
-        Assert.All(answers.GroupBy(answer => answer.Item1), group => Assert.Equal(SessionTable.MaxHalfOpenPerNode, group.Count()));
+        Assert.Equal(SessionTable.MaxHalfOpen, b.Table.HalfOpen);
+        await SessionTests.CallAsync(a, b);
+        Assert.InRange(simulation.Milliseconds, 0, 100);
         await simulation.Delay(10_000);
         Knock(139, 20, 1);
         await simulation.Delay(1);
-        Collect();
-        Assert.Equal(SessionTable.MaxHalfOpen + 1, answers.Count);
-
-        void Collect()
-        {
-            foreach (var (header, _) in simulation.Sent)
-            {
-                answers.Add((header.Target, header.Tag));
-            }
-        }
+        Assert.Equal(1, b.Table.HalfOpen);
 
         void Knock(int number, ulong firstTag, int count)
         {
@@ -252,6 +247,38 @@ public class SessionTableTests
             }
         }
     });
+
+    [Fact]
+    public void One_node_takes_only_so_many_places() => Simulation.Run(1, async simulation =>
+    {
+        var b = simulation.AddNode(2, SessionTests.Echo);
+        for (var i = 0; i < SessionTable.MaxSessionsPerNode + 5; i++)
+        {
+            // As one that is killed and started again and again, and leaves a channel open each time.
+            var a = i == 0 ? simulation.AddNode(1) : simulation.Restart(simulation.Node(1), (_, _, _) => Task.CompletedTask, i);
+            var channel = await a.Table.OpenChannelAsync(b.Id, "echo", "gateway", None);
+            await channel.SendAsync("x"u8.ToArray(), None);
+            (await channel.ReceiveAsync(None))!.Value.Dispose();
+        }
+
+        Assert.InRange(b.Table.Snapshot.Count, 1, SessionTable.MaxSessionsPerNode);
+    });
+
+    [Fact]
+    public void A_dead_node_does_not_hold_a_session_for_ever_and_a_quiet_one_keeps_it() => Simulation.Run(1, async simulation =>
+    {
+        var (a, b) = (simulation.AddNode(1), simulation.AddNode(2, SessionTests.Echo));
+        var channel = await a.Table.OpenChannelAsync(b.Id, "echo", "gateway", None);
+        await channel.SendAsync("x"u8.ToArray(), None);
+        (await channel.ReceiveAsync(None))!.Value.Dispose();
+        await simulation.Delay(660_000);
+        Assert.Single(b.Table.Snapshot);
+        simulation.Swallows = true;
+        await simulation.Delay(530_000);
+        Assert.Single(b.Table.Snapshot);
+        await simulation.Delay(140_000);
+        Assert.Empty(b.Table.Snapshot);
+    }, limitSeconds: 2_000);
 
     [Fact]
     public void Garbage_envelopes_do_nothing() => Simulation.Run(1, async simulation =>
