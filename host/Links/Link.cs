@@ -67,8 +67,14 @@ internal sealed partial class Link : ILink
 
     public Task<LinkEnd> Ended => _ended.Task;
 
+    // On a ticket's link the network's root crosses: its buffers are wiped before others get them.
+    private bool CarriesSecrets => Certificate is null;
+
     /// <summary>Set by the table once it has taken the link in; what comes on others is dropped.</summary>
     public bool IsAdmitted { get; set; }
+
+    /// <summary>True once this end has begun to close it.</summary>
+    public bool IsClosing => _closing != None;
 
     /// <summary>True once the other end's first record has confirmed the keys; false where the link ended before.</summary>
     public Task<bool> Up => _up.Task;
@@ -181,7 +187,12 @@ internal sealed partial class Link : ILink
             if (!_isUp)
             {
                 _isUp = true;
-                Notify(handler => handler.OnUp(this));
+                if (!Notify(handler => handler.OnUp(this)))
+                {
+                    // Half known it is of no use: it ends, and the next one may fare better.
+                    Fail("this node could not take the link up");
+                }
+
                 _up.TrySetResult(true);
             }
 
@@ -189,7 +200,7 @@ internal sealed partial class Link : ILink
         }
         finally
         {
-            ArrayPool<byte>.Shared.Return(rented);
+            ArrayPool<byte>.Shared.Return(rented, CarriesSecrets);
         }
     }
 
@@ -266,7 +277,7 @@ internal sealed partial class Link : ILink
                 }
 
                 _records.Write(frames);
-                ArrayPool<byte>.Shared.Return(frames.Array);
+                ArrayPool<byte>.Shared.Return(frames.Array, CarriesSecrets);
                 _isFlushing = true;
                 var flushed = await _output.FlushAsync();
                 _isFlushing = false;
@@ -347,15 +358,17 @@ internal sealed partial class Link : ILink
         }
     }
 
-    private void Notify(Action<ILinkHandler> call)
+    private bool Notify(Action<ILinkHandler> call)
     {
         try
         {
             call(_handler);
+            return true;
         }
         catch (Exception e)
         {
             LogHandlerFailed(e, Remote.ToShortString(), default);
+            return false;
         }
     }
 }

@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using Dawn.Identity;
 using Dawn.Noise;
 using Microsoft.AspNetCore.Connections;
@@ -75,12 +74,12 @@ internal sealed class LinkDialer(Func<string, IPeerTransport?> transports, LinkH
         {
             connection.Abort();
             await connection.DisposeAsync();
-            if (e is HandshakeException failed)
+            throw e switch
             {
-                throw Explain(address, failed, ticket is not null);
-            }
-
-            throw;
+                HandshakeException failed => Explain(address, failed, ticket is not null),
+                OperationCanceledException when cancellationToken.IsCancellationRequested => e,
+                _ => new LinkDialException(DialFault.Unreachable, $"The connection to {address} failed: {e.Message}", e),
+            };
         }
 
         var (link, _) = table.Start(connection, peer, isInitiator: true, address, number);
@@ -124,8 +123,13 @@ internal sealed class LinkDialer(Func<string, IPeerTransport?> transports, LinkH
         {
             throw new LinkDialException(DialFault.Timeout, $"{address} did not answer within {options.ConnectTimeout.TotalSeconds:0.#} s.");
         }
-        catch (Exception e) when (e is IOException or SocketException)
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
+            throw;
+        }
+        catch (Exception e)
+        {
+            // Transports are plugins: whatever one throws is a dial that failed, and no reason for a caller to fall.
             throw new LinkDialException(DialFault.Unreachable, $"Nothing can be reached at {address}: {e.Message}", e);
         }
     }
