@@ -13,6 +13,7 @@ internal sealed class AgentDirectory : IAgentDirectory
     private readonly IAgentHost _host;
     private readonly RecordTable _records;
     private readonly IEnvelopePort _paths;
+    private readonly Lock _refreshing = new();
     private readonly Lock _lock = new();
     private ImmutableArray<AgentEntry> _snapshot = [];
 
@@ -102,7 +103,21 @@ internal sealed class AgentDirectory : IAgentDirectory
         return names.Count == 0 ? "none" : string.Join(", ", names.Take(10)) + (names.Count > 10 ? $" and {names.Count - 10} more" : "");
     }
 
+    // One at a time: else of two the one that looked earlier could come later, and the older picture would stay.
     private void Refresh()
+    {
+        lock (_refreshing)
+        {
+            if (!TryRefresh())
+            {
+                return;
+            }
+        }
+
+        Changed?.Invoke();
+    }
+
+    private bool TryRefresh()
     {
         var entries = ImmutableArray.CreateBuilder<AgentEntry>();
         foreach (var agent in _host.Agents.OrderBy(a => a.Id, StringComparer.Ordinal))
@@ -124,12 +139,11 @@ internal sealed class AgentDirectory : IAgentDirectory
         {
             if (_snapshot.SequenceEqual(entries))
             {
-                return;
+                return false;
             }
 
             _snapshot = entries.ToImmutable();
+            return true;
         }
-
-        Changed?.Invoke();
     }
 }

@@ -3,6 +3,7 @@ using CsCheck;
 using Dawn.Agents;
 using Dawn.Identity;
 using Dawn.Membership;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
@@ -113,12 +114,12 @@ public class NodeRecordTests : IDisposable
     [Fact]
     public void TheTableKeepsTheNewestAndForgetsTheExpired()
     {
-        var table = new RecordTable(_self.Network, _time);
+        var table = new RecordTable(new TestNetwork().Node(99) with { Network = _self.Network }, _time, NullLogger<RecordTable>.Instance);
         var changes = 0;
         table.Changed += _ => changes++;
         var (old, newer) = (Sign(5), Sign(6));
-        Assert.Equal(RecordVerdict.News, table.Offer(newer.Encoded.Span, out var node, out _));
-        Assert.Equal(_self.Id, node);
+        Assert.Equal(RecordVerdict.News, table.Offer(newer.Encoded.Span, out var read, out _));
+        Assert.Equal(_self.Id, read!.Node);
         Assert.Equal(RecordVerdict.Known, table.Offer(newer.Encoded.Span, out _, out _));
         Assert.Equal(RecordVerdict.Known, table.Offer(old.Encoded.Span, out _, out _));
         Assert.Equal(RecordVerdict.Refused, table.Offer([1, 2, 3], out _, out var problem));
