@@ -159,7 +159,8 @@ internal sealed record NodeRecord(
         {
             var (id, title, digest) = (reader.Text8(), reader.Text8(), reader.Bytes(32).ToImmutableArray());
             int toolCount = reader.UInt16();
-            if (count > MaxAgents || toolCount > AgentCard.MaxTools || !AgentId.IsValid(id) || Encoding.UTF8.GetByteCount(title) > MaxTitle)
+            if (count > MaxAgents || toolCount > AgentCard.MaxTools || !AgentId.IsValid(id) || Encoding.UTF8.GetByteCount(title) > MaxTitle
+                || agents.Any(other => other.Id == id))
             {
                 reader.Fail();
                 break;

@@ -86,7 +86,7 @@ internal sealed partial class Session
         _keys = new(0, keys.Send, keys.Receive);
         _sendAssociated = SegmentHeader.AssociatedPrefix(context.Self, peer.Node, peer.Tag);
         _receiveAssociated = SegmentHeader.AssociatedPrefix(peer.Node, context.Self, peer.Tag);
-        Budget = new(MemoryBudget.PerSession, context.Memory);
+        Budget = new(MemoryBudget.PerSession, context.Memory, MemoryBudget.OwnOfSession);
         (_nextChannel, _nextRemoteChannel) = peer.IsInitiator ? (0u, 1L) : (1u, 0L);
         _started = context.Time.GetTimestamp();
         _timer = context.Time.CreateTimer(static self => ((Session)self!).OnTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);

@@ -103,6 +103,29 @@ public class NodeRecordTests : IDisposable
         Assert.Null(Read(record.Encoded.Span, out _));
     }
 
+    [Fact]
+    public void AnAgentIsNamedOnce() => Assert.NotNull(Read(Sign(1, Card("first"), Card("notes"), Card("first")).Encoded.Span, out _));
+
+    [Fact]
+    public void ARecordFromTheFutureIsNotBelieved()
+    {
+        var future = NodeRecord.Sign(_self, 1, _time.GetUtcNow().AddMinutes(11), EncryptionMode.Required, [], [], out _);
+        Assert.NotNull(Read(future.Encoded.Span, out _));
+        _time.Advance(TimeSpan.FromMinutes(1));
+        Assert.Null(Read(future.Encoded.Span, out _));
+    }
+
+    [Fact]
+    public void TheTableForgetsWhatAWrongClockLetIn()
+    {
+        var now = _time.GetUtcNow();
+        var table = new RecordTable(new TestNetwork().Node(99) with { Network = _self.Network }, new FakeTimeProvider(now), NullLogger<RecordTable>.Instance);
+        var future = NodeRecord.Sign(_self, 1, now.AddDays(9), EncryptionMode.Required, [], [], out _);
+        Assert.Equal(RecordVerdict.News, table.Put(future, out _));
+        table.Sweep();
+        Assert.Empty(table.Snapshot());
+    }
+
     [Theory]
     [InlineData("ws://host:7610", true)]
     [InlineData("ws://host:7610/", true)]
