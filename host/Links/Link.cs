@@ -341,16 +341,24 @@ internal sealed partial class Link : ILink
         }
     }
 
-    // Bounded: a transport that hangs in here keeps its connection, and nothing else.
     private async Task DisposeAsync(Task writing)
+    {
+        using var abort = _time.CreateTimer(_ => AbortConnection("it does not let go"), null, _options.CloseTimeout, Timeout.InfiniteTimeSpan);
+        await WithinBoundsAsync(async () =>
+        {
+            await writing;
+            _peer.Send?.Dispose();
+        });
+        _peer.Receive?.Dispose();
+        await WithinBoundsAsync(() => _connection.DisposeAsync().AsTask());
+    }
+
+    // A transport that hangs in here holds up nothing else.
+    private async Task WithinBoundsAsync(Func<Task> dispose)
     {
         try
         {
-            using var abort = _time.CreateTimer(_ => AbortConnection("it does not let go"), null, _options.CloseTimeout, Timeout.InfiniteTimeSpan);
-            await writing.WaitAsync(2 * _options.CloseTimeout, _time);
-            _peer.Send?.Dispose();
-            _peer.Receive?.Dispose();
-            await _connection.DisposeAsync().AsTask().WaitAsync(2 * _options.CloseTimeout, _time);
+            await dispose().WaitAsync(2 * _options.CloseTimeout, _time);
         }
         catch (Exception e)
         {

@@ -115,9 +115,13 @@ internal sealed class LinkDialer(Func<string, IPeerTransport?> transports, LinkH
     {
         using var deadline = new CancellationTokenSource(options.ConnectTimeout, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        Task<ConnectionContext>? connecting = null;
+        ConnectionContext? connection = null;
         try
         {
-            return await transport.ConnectAsync(new UriEndPoint(address), both.Token);
+            connecting = transport.ConnectAsync(new UriEndPoint(address), both.Token).AsTask();
+            // Waited for apart, since a plugin need not heed the token.
+            return connection = await connecting.WaitAsync(both.Token);
         }
         catch (OperationCanceledException) when (deadline.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
@@ -131,6 +135,26 @@ internal sealed class LinkDialer(Func<string, IPeerTransport?> transports, LinkH
         {
             // Transports are plugins: whatever one throws is a dial that failed, and no reason for a caller to fall.
             throw new LinkDialException(DialFault.Unreachable, $"Nothing can be reached at {address}: {e.Message}", e);
+        }
+        finally
+        {
+            if (connection is null && connecting is not null)
+            {
+                _ = DropAsync(connecting);
+            }
+        }
+    }
+
+    private static async Task DropAsync(Task<ConnectionContext> connecting)
+    {
+        try
+        {
+            await using var late = await connecting;
+            late.Abort();
+        }
+        catch (Exception)
+        {
+            // It failed, which whoever dialled has been told, or gave up waiting for.
         }
     }
 

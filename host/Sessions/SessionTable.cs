@@ -27,6 +27,9 @@ internal sealed partial class SessionTable(
     /// </summary>
     public const int MaxHalfOpen = 256, MaxHalfOpenPerNode = 8;
 
+    // Sessions that this node is opening: each costs a key in locked memory for as long as nobody answers.
+    private const int MaxOpening = 256;
+
     // Segments that come before message 3, of all half-open sessions together.
     private const long MaxEarlyBytes = 4 * 1024 * 1024;
 
@@ -155,6 +158,11 @@ internal sealed partial class SessionTable(
                 if (_sessions.Count + _opening.Count >= MaxSessions && !_sessions.Exists(session => session.IsIdle))
                 {
                     throw TooMany();
+                }
+
+                if (_opening.Count >= MaxOpening)
+                {
+                    throw new MeshException(MeshError.Limit, $"The node is opening {MaxOpening} sessions already, as many as are allowed at once; try again in {SessionHandshakes.GiveUp.TotalSeconds:0} s.");
                 }
 
                 _opening.Add(target, opening = new(target, _handshakes));
