@@ -13,9 +13,9 @@ internal sealed class AgentDirectory : IAgentDirectory
     private readonly IAgentHost _host;
     private readonly RecordTable _records;
     private readonly IEnvelopePort _paths;
+    private readonly Lock _refreshing = new();
     private readonly Lock _lock = new();
     private ImmutableArray<AgentEntry> _snapshot = [];
-    private int _changes;
 
     public AgentDirectory(INodeIdentity self, IAgentHost host, RecordTable records, IEnvelopePort paths)
     {
@@ -103,33 +103,21 @@ internal sealed class AgentDirectory : IAgentDirectory
         return names.Count == 0 ? "none" : string.Join(", ", names.Take(10)) + (names.Count > 10 ? $" and {names.Count - 10} more" : "");
     }
 
-    // One at a time, though its causes come from many threads: an older list must not replace a newer one. Whoever comes meanwhile has it done once more.
+    // One at a time: else of two the one that looked earlier could come later, and the older picture would stay.
     private void Refresh()
     {
-        if (Interlocked.Increment(ref _changes) > 1)
+        lock (_refreshing)
         {
-            return;
+            if (!TryRefresh())
+            {
+                return;
+            }
         }
 
-        int seen;
-        do
-        {
-            seen = Volatile.Read(ref _changes);
-            try
-            {
-                RefreshOnce();
-            }
-            catch
-            {
-                // A handler's failure must not keep later changes out.
-                Volatile.Write(ref _changes, 0);
-                throw;
-            }
-        }
-        while (Interlocked.Add(ref _changes, -seen) > 0);
+        Changed?.Invoke();
     }
 
-    private void RefreshOnce()
+    private bool TryRefresh()
     {
         var entries = ImmutableArray.CreateBuilder<AgentEntry>();
         foreach (var agent in _host.Agents.OrderBy(a => a.Id, StringComparer.Ordinal))
@@ -151,12 +139,11 @@ internal sealed class AgentDirectory : IAgentDirectory
         {
             if (_snapshot.SequenceEqual(entries))
             {
-                return;
+                return false;
             }
 
             _snapshot = entries.ToImmutable();
+            return true;
         }
-
-        Changed?.Invoke();
     }
 }

@@ -9,7 +9,11 @@ namespace Dawn.Identity;
 /// <param name="Root">32 bytes in hexadecimal for members; null for guests.</param>
 /// <param name="Certificate">Base64; null where the root certifies this node anew at each start.</param>
 /// <param name="Bootstrap">Where the network was entered.</param>
-internal sealed record StoredNetwork(string Name, string Node, string? Root, string Psk, string Key, string? Certificate, IReadOnlyList<string> Bootstrap);
+internal sealed record StoredNetwork(string Name, string Node, string? Root, string Psk, string Key, string? Certificate, IReadOnlyList<string> Bootstrap)
+{
+    // What a record would print by itself is secret.
+    public override string ToString() => $"the network '{Name}'";
+}
 
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web, WriteIndented = true, UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(StoredNetwork))]

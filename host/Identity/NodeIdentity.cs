@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+
 namespace Dawn.Identity;
 
 /// <summary>This node's key, its network's keys and its certificate, which it renews at half life where it holds the root.</summary>
@@ -103,6 +105,7 @@ internal sealed class NodeIdentity : INodeIdentity, IDisposable
     {
         _key.Dispose();
         _network?.Dispose();
+        CryptographicOperations.ZeroMemory(Root);
     }
 
     private Certificate CertifySelf() => Certify(Id, CertificateRole.Member, _time.GetUtcNow() + Lifetime);

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text;
 using Dawn.Agents;
 
 namespace Dawn.Identity;
@@ -24,7 +25,9 @@ internal sealed record NodeRecord(
 
     private const byte Version = 1;
     private const int MaxAddress = 255;
-    private static readonly TimeSpan MaxAhead = TimeSpan.FromMinutes(10);
+
+    /// <summary>How far a record's clock may be ahead of its receiver's.</summary>
+    public static readonly TimeSpan MaxAhead = TimeSpan.FromMinutes(10);
 
     /// <summary>The bytes that were signed, and their signature.</summary>
     public required ReadOnlyMemory<byte> Encoded { get; init; }
@@ -81,7 +84,7 @@ internal sealed record NodeRecord(
             return $"a record of {node.ToShortString()}: {problem ?? "it is cut short"}";
         }
 
-        if (issued is not { } from || notAfter is not { } until || until - from > MaxLifetime || until <= now || !Enum.IsDefined(encryption))
+        if (issued is not { } from || notAfter is not { } until || until - from > MaxLifetime || until <= now || from > now + MaxAhead || !Enum.IsDefined(encryption))
         {
             return $"a record of {node.ToShortString()} that expired or has impossible times";
         }
@@ -156,7 +159,8 @@ internal sealed record NodeRecord(
         {
             var (id, title, digest) = (reader.Text8(), reader.Text8(), reader.Bytes(32).ToImmutableArray());
             int toolCount = reader.UInt16();
-            if (count > MaxAgents || toolCount > AgentCard.MaxTools || !AgentId.IsValid(id) || title.Length > MaxTitle)
+            if (count > MaxAgents || toolCount > AgentCard.MaxTools || !AgentId.IsValid(id) || Encoding.UTF8.GetByteCount(title) > MaxTitle
+                || agents.Any(other => other.Id == id))
             {
                 reader.Fail();
                 break;
@@ -165,7 +169,13 @@ internal sealed record NodeRecord(
             var tools = ImmutableArray.CreateBuilder<string>(toolCount);
             for (var t = 0; t < toolCount && !reader.Failed; t++)
             {
-                tools.Add(reader.Text8());
+                var tool = reader.Text8();
+                if (Encoding.UTF8.GetByteCount(tool) > MaxToolName)
+                {
+                    reader.Fail();
+                }
+
+                tools.Add(tool);
             }
 
             agents.Add(new(id, title, digest, tools.ToImmutable()));

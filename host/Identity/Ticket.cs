@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Security.Cryptography;
 
 namespace Dawn.Identity;
 
@@ -89,6 +88,4 @@ internal sealed record Ticket(UInt128 Id, byte[] Secret, CertificateRole Role, N
         NetworkSecret.DeriveTicketPsk(Secret, psk);
         return psk;
     }
-
-    public bool Matches(ReadOnlySpan<byte> id) => CryptographicOperations.FixedTimeEquals(IdBytes(), id);
 }

@@ -67,8 +67,14 @@ internal sealed partial class Link : ILink
 
     public Task<LinkEnd> Ended => _ended.Task;
 
+    // On a ticket's link the network's root crosses: its buffers are wiped before others get them.
+    private bool CarriesSecrets => Certificate is null;
+
     /// <summary>Set by the table once it has taken the link in; what comes on others is dropped.</summary>
     public bool IsAdmitted { get; set; }
+
+    /// <summary>True once this end has begun to close it.</summary>
+    public bool IsClosing => _closing != None;
 
     /// <summary>True once the other end's first record has confirmed the keys; false where the link ended before.</summary>
     public Task<bool> Up => _up.Task;
@@ -181,7 +187,12 @@ internal sealed partial class Link : ILink
             if (!_isUp)
             {
                 _isUp = true;
-                Notify(handler => handler.OnUp(this));
+                if (!Notify(handler => handler.OnUp(this)))
+                {
+                    // Half known it is of no use: it ends, and the next one may fare better.
+                    Fail("this node could not take the link up");
+                }
+
                 _up.TrySetResult(true);
             }
 
@@ -189,7 +200,7 @@ internal sealed partial class Link : ILink
         }
         finally
         {
-            ArrayPool<byte>.Shared.Return(rented);
+            ArrayPool<byte>.Shared.Return(rented, CarriesSecrets);
         }
     }
 
@@ -266,7 +277,7 @@ internal sealed partial class Link : ILink
                 }
 
                 _records.Write(frames);
-                ArrayPool<byte>.Shared.Return(frames.Array);
+                ArrayPool<byte>.Shared.Return(frames.Array, CarriesSecrets);
                 _isFlushing = true;
                 var flushed = await _output.FlushAsync();
                 _isFlushing = false;
@@ -330,16 +341,24 @@ internal sealed partial class Link : ILink
         }
     }
 
-    // Bounded: a transport that hangs in here keeps its connection, and nothing else.
     private async Task DisposeAsync(Task writing)
+    {
+        using var abort = _time.CreateTimer(_ => AbortConnection("it does not let go"), null, _options.CloseTimeout, Timeout.InfiniteTimeSpan);
+        await WithinBoundsAsync(async () =>
+        {
+            await writing;
+            _peer.Send?.Dispose();
+        });
+        _peer.Receive?.Dispose();
+        await WithinBoundsAsync(() => _connection.DisposeAsync().AsTask());
+    }
+
+    // A transport that hangs in here holds up nothing else.
+    private async Task WithinBoundsAsync(Func<Task> dispose)
     {
         try
         {
-            using var abort = _time.CreateTimer(_ => AbortConnection("it does not let go"), null, _options.CloseTimeout, Timeout.InfiniteTimeSpan);
-            await writing.WaitAsync(2 * _options.CloseTimeout, _time);
-            _peer.Send?.Dispose();
-            _peer.Receive?.Dispose();
-            await _connection.DisposeAsync().AsTask().WaitAsync(2 * _options.CloseTimeout, _time);
+            await dispose().WaitAsync(2 * _options.CloseTimeout, _time);
         }
         catch (Exception e)
         {
@@ -347,15 +366,17 @@ internal sealed partial class Link : ILink
         }
     }
 
-    private void Notify(Action<ILinkHandler> call)
+    private bool Notify(Action<ILinkHandler> call)
     {
         try
         {
             call(_handler);
+            return true;
         }
         catch (Exception e)
         {
             LogHandlerFailed(e, Remote.ToShortString(), default);
+            return false;
         }
     }
 }

@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using Dawn.Identity;
 using Dawn.Noise;
 using Microsoft.AspNetCore.Connections;
@@ -75,12 +74,12 @@ internal sealed class LinkDialer(Func<string, IPeerTransport?> transports, LinkH
         {
             connection.Abort();
             await connection.DisposeAsync();
-            if (e is HandshakeException failed)
+            throw e switch
             {
-                throw Explain(address, failed, ticket is not null);
-            }
-
-            throw;
+                HandshakeException failed => Explain(address, failed, ticket is not null),
+                OperationCanceledException when cancellationToken.IsCancellationRequested => e,
+                _ => new LinkDialException(DialFault.Unreachable, $"The connection to {address} failed: {e.Message}", e),
+            };
         }
 
         var (link, _) = table.Start(connection, peer, isInitiator: true, address, number);
@@ -116,17 +115,46 @@ internal sealed class LinkDialer(Func<string, IPeerTransport?> transports, LinkH
     {
         using var deadline = new CancellationTokenSource(options.ConnectTimeout, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        Task<ConnectionContext>? connecting = null;
+        ConnectionContext? connection = null;
         try
         {
-            return await transport.ConnectAsync(new UriEndPoint(address), both.Token);
+            connecting = transport.ConnectAsync(new UriEndPoint(address), both.Token).AsTask();
+            // Waited for apart, since a plugin need not heed the token.
+            return connection = await connecting.WaitAsync(both.Token);
         }
         catch (OperationCanceledException) when (deadline.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
             throw new LinkDialException(DialFault.Timeout, $"{address} did not answer within {options.ConnectTimeout.TotalSeconds:0.#} s.");
         }
-        catch (Exception e) when (e is IOException or SocketException)
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
+            throw;
+        }
+        catch (Exception e)
+        {
+            // Transports are plugins: whatever one throws is a dial that failed, and no reason for a caller to fall.
             throw new LinkDialException(DialFault.Unreachable, $"Nothing can be reached at {address}: {e.Message}", e);
+        }
+        finally
+        {
+            if (connection is null && connecting is not null)
+            {
+                _ = DropAsync(connecting);
+            }
+        }
+    }
+
+    private static async Task DropAsync(Task<ConnectionContext> connecting)
+    {
+        try
+        {
+            await using var late = await connecting;
+            late.Abort();
+        }
+        catch (Exception)
+        {
+            // It failed, which whoever dialled has been told, or gave up waiting for.
         }
     }
 

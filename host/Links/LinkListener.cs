@@ -23,6 +23,7 @@ internal sealed partial class LinkListener(LinkHandshake handshake, LinkTable ta
     public async Task RunAsync(IConnectionListener listener, CancellationToken cancellationToken)
     {
         var scheme = (listener.EndPoint as UriEndPoint)?.Uri.Scheme ?? "unknown";
+        var failing = false;
         while (!cancellationToken.IsCancellationRequested)
         {
             try
@@ -33,6 +34,7 @@ internal sealed partial class LinkListener(LinkHandshake handshake, LinkTable ta
                     return;
                 }
 
+                failing = false;
                 _ = ServeAsync(connection, scheme, cancellationToken);
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -45,8 +47,13 @@ internal sealed partial class LinkListener(LinkHandshake handshake, LinkTable ta
             }
             catch (Exception e)
             {
-                // One connection that couldn't be accepted ends no listener.
-                LogAcceptFailed(e, listener.EndPoint);
+                // One connection that couldn't be accepted ends no listener, and many in a row are one line in the log.
+                if (!failing)
+                {
+                    LogAcceptFailed(e, listener.EndPoint);
+                }
+
+                failing = true;
                 await Task.Delay(Pause, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
             }
         }

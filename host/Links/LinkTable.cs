@@ -85,19 +85,26 @@ internal sealed partial class LinkTable(INodeIdentity identity, LinkOptions opti
         }
 
         LogUp(link.Remote, link.Address, link.IsInitiator, link.IsSealed);
-        _handler.Value.OnUp(link);
-        replaced?.BeginClose(LinkEnd.Duplicate, "another link to the same node is kept");
+        try
+        {
+            _handler.Value.OnUp(link);
+        }
+        finally
+        {
+            replaced?.BeginClose(LinkEnd.Duplicate, "another link to the same node is kept");
+        }
     }
 
     void ILinkHandler.OnFrame(ILink from, LinkFrame type, ReadOnlySpan<byte> body)
     {
         var link = (Link)from;
-        if (!link.IsAdmitted)
+        // A newcomer asks once: what follows a first question on the same link must not spend a second use of its ticket.
+        if (!link.IsAdmitted || (link.Certificate is null && link.IsClosing))
         {
             return;
         }
 
-        if (type is LinkFrame.Redeem or LinkFrame.Redeemed != link.Certificate is null)
+        if ((type is LinkFrame.Redeem or LinkFrame.Redeemed) != (link.Certificate is null))
         {
             link.BeginClose(LinkEnd.Protocol, link.Certificate is null ? "this link is for redeeming a ticket" : "tickets are redeemed on links of their own");
             return;

@@ -30,30 +30,32 @@ internal sealed partial class Bootstrapper(
     private async Task KeepAsync(PeerAddress peer, CancellationToken cancellationToken)
     {
         var delay = FirstDelay;
+        var node = peer.Node;
         string? said = null;
         while (!cancellationToken.IsCancellationRequested)
         {
-            var began = time.GetTimestamp();
+            long? up = null;
             try
             {
-                var link = peer.Node is { } node && links.TryGet(node, out var existing) ? existing : await dialer.DialAsync(peer.Address, peer.Node, cancellationToken);
-                said = null;
+                // Whoever answered before: two addresses of one node, each dialled for itself, would replace each other's links for ever.
+                var link = node is { } known && links.TryGet(known, out var existing) ? existing : await dialer.DialAsync(peer.Address, peer.Node, cancellationToken);
+                (node, up, said) = (link.Remote, time.GetTimestamp(), null);
                 await link.Ended.WaitAsync(cancellationToken);
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
             {
                 return;
             }
-            catch (LinkDialException e)
+            catch (Exception e)
             {
-                // The same cause again and again is one line in the log.
+                // The same cause again and again is one line in the log. What isn't foreseen ends neither this loop nor, with it, the node.
                 if (said != e.Message)
                 {
-                    LogFailed(peer.ToString(), said = e.Message);
+                    LogFailed(e is LinkDialException ? null : e, peer.ToString(), said = e.Message);
                 }
             }
 
-            delay = time.GetElapsedTime(began) >= Healthy ? FirstDelay : delay * 2 < MaxDelay ? delay * 2 : MaxDelay;
+            delay = up is { } since && time.GetElapsedTime(since) >= Healthy ? FirstDelay : delay * 2 < MaxDelay ? delay * 2 : MaxDelay;
             try
             {
                 await Task.Delay(delay * (0.5 + Jitter()), time, cancellationToken);
@@ -74,5 +76,5 @@ internal sealed partial class Bootstrapper(
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "No link to {Peer}: {Cause} Dawn goes on trying")]
-    private partial void LogFailed(string peer, string cause);
+    private partial void LogFailed(Exception? exception, string peer, string cause);
 }

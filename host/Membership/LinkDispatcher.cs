@@ -11,8 +11,8 @@ internal sealed class LinkDispatcher(Router router, RecordExchange records, Admi
         // A newcomer has no certificate: it is no neighbour, and gets nothing but the answer to its ticket.
         if (link.Certificate is not null)
         {
-            router.Add(link);
             records.Add(link);
+            router.OnLinkChanged(link.Remote);
         }
     }
 
@@ -37,7 +37,10 @@ internal sealed class LinkDispatcher(Router router, RecordExchange records, Admi
 
     public void OnDown(ILink link, LinkEnd reason)
     {
-        router.Remove(link);
-        records.Remove(link);
+        if (link.Certificate is not null)
+        {
+            records.Remove(link);
+            router.OnLinkChanged(link.Remote);
+        }
     }
 }

@@ -11,8 +11,11 @@ using Microsoft.AspNetCore.Connections;
 namespace Dawn.Membership;
 
 /// <summary>Binds the addresses of <c>Dawn:Listen</c>, binds them again when their transport is replaced, and works out where others can dial this node.</summary>
-internal sealed partial class Listeners(DawnSettings settings, PluginHost plugins, LinkListener links, ILogger<Listeners> logger) : IHostedService, IAsyncDisposable
+internal sealed partial class Listeners(DawnSettings settings, PluginHost plugins, LinkListener links, TimeProvider time, ILogger<Listeners> logger) : IHostedService, IAsyncDisposable
 {
+    // For a transport to let go of what it is told to close.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
     private readonly SemaphoreSlim _gate = new(1, 1);
     private readonly List<Bound> _bound = [];
     private bool _stopped;
@@ -36,7 +39,7 @@ internal sealed partial class Listeners(DawnSettings settings, PluginHost plugin
             {
                 _bound.Add(await BindAsync(uri, transport, cancellationToken));
             }
-            catch (Exception e) when (IsBindFailure(e))
+            catch (Exception e) when (e is not OperationCanceledException)
             {
                 throw new StartException($"Port {uri.Port} can't be opened for Dawn:Listen '{uri.GetLeftPart(UriPartial.Authority)}': {e.Message.TrimEnd('.')}. If another node runs here, give this one another --data and another Dawn:Listen port (0 takes a free one).", e);
             }
@@ -46,6 +49,7 @@ internal sealed partial class Listeners(DawnSettings settings, PluginHost plugin
         plugins.Changed += OnPluginsChanged;
     }
 
+    /// <summary>Lets nobody in any more. Links that are up live on until whoever stops the node has closed them: disposing a listener may end its connections.</summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         plugins.Changed -= OnPluginsChanged;
@@ -55,10 +59,8 @@ internal sealed partial class Listeners(DawnSettings settings, PluginHost plugin
             _stopped = true;
             foreach (var bound in _bound)
             {
-                await UnbindAsync(bound);
+                await EndAsync(bound, bound.Listener.UnbindAsync(cancellationToken));
             }
-
-            _bound.Clear();
         }
         finally
         {
@@ -72,6 +74,13 @@ internal sealed partial class Listeners(DawnSettings settings, PluginHost plugin
         {
             await StopAsync(CancellationToken.None);
         }
+
+        foreach (var bound in _bound)
+        {
+            await EndAsync(bound, bound.Listener.DisposeAsync());
+        }
+
+        _bound.Clear();
     }
 
     /// <summary>Puts this machine's addresses in place of wildcards; loopback stays only where nothing else is.</summary>
@@ -106,8 +115,6 @@ internal sealed partial class Listeners(DawnSettings settings, PluginHost plugin
             orderby IPAddress.IsLoopback(address), address.AddressFamily
             select address];
 
-    private static bool IsBindFailure(Exception e) => e is IOException or SocketException or InvalidOperationException or ArgumentException;
-
     // Returns at once, as the event asks; what hangs in a transport holds up nobody.
     private void OnPluginsChanged() => _ = RebindAsync();
 
@@ -124,7 +131,7 @@ internal sealed partial class Listeners(DawnSettings settings, PluginHost plugin
             foreach (var bound in _bound.Where(b => !ReferenceEquals(plugins.FindTransport(b.Wanted.Scheme), b.Transport)).ToList())
             {
                 LogGone(bound.Actual);
-                await UnbindAsync(bound);
+                await EndAsync(bound, bound.Listener.DisposeAsync());
                 _bound.Remove(bound);
             }
 
@@ -136,7 +143,7 @@ internal sealed partial class Listeners(DawnSettings settings, PluginHost plugin
                     {
                         _bound.Add(await BindAsync(wanted, transport, CancellationToken.None));
                     }
-                    catch (Exception e) when (IsBindFailure(e))
+                    catch (Exception e)
                     {
                         LogRebindFailed(wanted, e.Message);
                     }
@@ -144,6 +151,11 @@ internal sealed partial class Listeners(DawnSettings settings, PluginHost plugin
             }
 
             Publish();
+        }
+        catch (Exception e)
+        {
+            // Nobody awaits this; what isn't foreseen must not pass in silence.
+            LogRebindingFailed(e);
         }
         finally
         {
@@ -162,21 +174,19 @@ internal sealed partial class Listeners(DawnSettings settings, PluginHost plugin
         return new(wanted, actual, transport, listener, links.RunAsync(listener, stop.Token), stop);
     }
 
-    private async Task UnbindAsync(Bound bound)
+    private async Task EndAsync(Bound bound, ValueTask closing)
     {
-        await bound.Stop.CancelAsync();
         try
         {
-            await bound.Listener.DisposeAsync();
+            await bound.Stop.CancelAsync();
+            await closing.AsTask().WaitAsync(Patience, time);
+            await bound.Accepting.WaitAsync(Patience, time);
         }
         catch (Exception e)
         {
             // A transport that can't even close is none that this node needs any more.
             LogCloseFailed(bound.Actual, e.Message);
         }
-
-        await bound.Accepting;
-        bound.Stop.Dispose();
     }
 
     private void Publish() => Addresses = settings.Advertise.IsEmpty ? Expand([.. _bound.Select(b => b.Actual)], LocalAddresses()) : settings.Advertise;
@@ -189,6 +199,9 @@ internal sealed partial class Listeners(DawnSettings settings, PluginHost plugin
 
     [LoggerMessage(Level = LogLevel.Error, Message = "{Address} of Dawn:Listen can't be opened again: {Cause}")]
     private partial void LogRebindFailed(Uri address, string cause);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Following a change of the transports failed")]
+    private partial void LogRebindingFailed(Exception exception);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The listener at {Address} did not close cleanly: {Cause}")]
     private partial void LogCloseFailed(Uri address, string cause);

@@ -8,12 +8,20 @@ namespace Dawn.Membership;
 /// Keeps neighbours' tables alike: each link gets every record once it comes up, and afterwards what is news, from whoever it came.
 /// What waits for a link is a set of nodes, so a burst of changes sends each node's newest record only.
 /// </summary>
-internal sealed partial class RecordExchange(RecordTable table, INodeIdentity self, ILogger<RecordExchange> logger)
+internal sealed partial class RecordExchange(RecordTable table, INodeIdentity self, TimeProvider time, ILogger<RecordExchange> logger)
 {
     // Enough for every network that one link can usefully hear of at once; more follow as they change.
     private const int MaxFirstRecords = 1_000;
 
+    // What others cause is logged at most this often.
+    private static readonly TimeSpan LogEvery = TimeSpan.FromSeconds(10);
+
     private readonly ConcurrentDictionary<ILink, Feed> _feeds = new();
+    private readonly Lock _logging = new();
+    private long? _loggedAt;
+
+    /// <summary>Raised with the sequence of a record of this node that this process never published.</summary>
+    public event Action<ulong>? ForeignSelf;
 
     public void Add(ILink link)
     {
@@ -45,14 +53,31 @@ internal sealed partial class RecordExchange(RecordTable table, INodeIdentity se
     /// <summary>Takes a record that a neighbour sent.</summary>
     public void OnRecord(ILink from, ReadOnlySpan<byte> encoded)
     {
-        switch (table.Offer(encoded, out var node, out var problem))
+        switch (table.Offer(encoded, out var record, out var problem))
         {
             case RecordVerdict.News:
-                Spread(node, from);
+                Spread(record!.Node, from);
                 break;
-            case RecordVerdict.Refused:
+            case RecordVerdict.Foreign:
+                ForeignSelf?.Invoke(record!.Sequence);
+                break;
+            case RecordVerdict.Refused when MayLog():
                 LogRefused(from.Remote.ToShortString(), problem);
                 break;
+        }
+    }
+
+    private bool MayLog()
+    {
+        lock (_logging)
+        {
+            if (_loggedAt is { } at && time.GetElapsedTime(at) < LogEvery)
+            {
+                return false;
+            }
+
+            _loggedAt = time.GetTimestamp();
+            return true;
         }
     }
 

@@ -61,7 +61,7 @@ internal sealed record Redemption(CertificateRole Role, string NetworkName, Node
             return null;
         }
 
-        problem = Identity.Certificate.TryRead(certificate, key, self, now, out _) ?? "";
+        problem = Identity.Certificate.TryRead(certificate, key, self, now, out var read) ?? (read!.Role == role ? "" : "the issuer's answer contradicts itself");
         return problem.Length == 0 ? new(role, name, key, root, psk, certificate) : null;
     }
 }

@@ -22,12 +22,35 @@ internal sealed partial class SelfRecord(
 
     // Agents that come together, at start or when a folder is replaced, go into one record.
     private static readonly TimeSpan Settle = TimeSpan.FromMilliseconds(50);
-    private static readonly TimeSpan SweepEvery = TimeSpan.FromMinutes(1);
 
-    private readonly SemaphoreSlim _wanted = new(0, 1);
+    // Renewal goes by the calendar, not by a timer of half a day: a machine that slept, or whose clock was set, finds out within this.
+    private static readonly TimeSpan TickEvery = TimeSpan.FromMinutes(1);
+
+    private readonly SemaphoreSlim _wake = new(0, 1);
     private readonly Lock _publishing = new();
+    private volatile bool _wanted;
+    private volatile bool _ticked;
     private ulong _lastSequence;
     private DateTimeOffset _renewAt;
+    private long? _contradictedAt;
+
+    public override Task StartAsync(CancellationToken cancellationToken)
+    {
+        // Before the first record is made, so that no change falls in between.
+        agents.Changed += Want;
+        listeners.Changed += Want;
+        exchange.ForeignSelf += OnForeign;
+        Publish();
+        return base.StartAsync(cancellationToken);
+    }
+
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        agents.Changed -= Want;
+        listeners.Changed -= Want;
+        exchange.ForeignSelf -= OnForeign;
+        await base.StopAsync(cancellationToken);
+    }
 
     /// <summary>Signs and spreads a record of what is true now.</summary>
     public void Publish()
@@ -37,6 +60,13 @@ internal sealed partial class SelfRecord(
         lock (_publishing)
         {
             var now = time.GetUtcNow();
+            _renewAt = now;
+            if (self.Certificate.NotAfter <= now)
+            {
+                LogExpired(self.Certificate.NotAfter);
+                return;
+            }
+
             ImmutableArray<AgentCard> cards = [.. agents.Agents.Where(a => IsShared(a)).Select(a => a.Card).OfType<AgentCard>().OrderBy(c => c.Id, StringComparer.Ordinal)];
             record = NodeRecord.Sign(self, NextSequence(now), now, settings.Encryption, listeners.Addresses, cards, out omitted);
             _renewAt = now + (record.NotAfter - now) / 2;
@@ -57,41 +87,75 @@ internal sealed partial class SelfRecord(
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        agents.Changed += Want;
-        listeners.Changed += Want;
-        using var sweep = time.CreateTimer(_ => table.Sweep(), null, SweepEvery, SweepEvery);
-        try
+        using var tick = time.CreateTimer(_ => Wake(_ticked = true), null, TickEvery, TickEvery);
+        while (!stoppingToken.IsCancellationRequested)
         {
-            while (true)
+            try
             {
-                using var renew = time.CreateTimer(_ => Want(), null, Positive(_renewAt - time.GetUtcNow()), Timeout.InfiniteTimeSpan);
-                await _wanted.WaitAsync(stoppingToken);
-                await Task.Delay(Settle, time, stoppingToken);
-                Publish();
+                await _wake.WaitAsync(stoppingToken);
+                if (_ticked)
+                {
+                    _ticked = false;
+                    table.Sweep();
+                    _wanted |= time.GetUtcNow() >= _renewAt;
+                }
+
+                if (_wanted)
+                {
+                    await Task.Delay(Settle, time, stoppingToken);
+                    _wanted = false;
+                    Publish();
+                }
             }
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            // The node stops.
-        }
-        finally
-        {
-            agents.Changed -= Want;
-            listeners.Changed -= Want;
+            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception e)
+            {
+                // Such as a full disk, which may pass: the next tick tries again, and the node lives on.
+                _wanted = true;
+                LogFailed(e);
+            }
         }
     }
 
-    private static TimeSpan Positive(TimeSpan span) => span > TimeSpan.Zero ? span : TimeSpan.Zero;
+    private void Want() => Wake(_wanted = true);
 
-    private void Want()
+    private void Wake(bool _)
     {
         try
         {
-            _wanted.Release();
+            _wake.Release();
         }
         catch (SemaphoreFullException)
         {
-            // It is wanted already.
+            // It is awake already.
+        }
+    }
+
+    // Somebody else signs as this node. Its own record must stand above, or nobody would learn what it hosts; but two processes
+    // with one key would then outbid each other for ever, so after the first answer only at the next tick.
+    private void OnForeign(ulong sequence)
+    {
+        bool atOnce;
+        lock (_publishing)
+        {
+            if (sequence <= _lastSequence)
+            {
+                return;
+            }
+
+            _lastSequence = sequence;
+            atOnce = _contradictedAt is not { } at || time.GetElapsedTime(at) >= TickEvery;
+            _contradictedAt = time.GetTimestamp();
+        }
+
+        LogForeign(sequence);
+        _wanted = true;
+        if (atOnce)
+        {
+            Wake(true);
         }
     }
 
@@ -103,10 +167,29 @@ internal sealed partial class SelfRecord(
             _lastSequence = ulong.TryParse(text.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var stored) ? stored : 0;
         }
 
+        if (_lastSequence >= (ulong)(now + NodeRecord.MaxAhead).ToUnixTimeMilliseconds())
+        {
+            // The clock was wrong and was set back. Nobody with a right one took records of that time, and none would take one above them.
+            LogClock(_lastSequence);
+            _lastSequence = 0;
+        }
+
         _lastSequence = Math.Max(_lastSequence + 1, (ulong)now.ToUnixTimeMilliseconds());
         directory.WriteText(SequenceFile, _lastSequence.ToString(CultureInfo.InvariantCulture) + "\n");
         return _lastSequence;
     }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "This node's record could not be published; it is tried again within a minute")]
+    private partial void LogFailed(Exception exception);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "This node's certificate expired at {NotAfter:u}, so nobody believes its record any more. Ask a member for a new ticket ('dawn invite') and join with 'dawn join --replace'")]
+    private partial void LogExpired(DateTimeOffset notAfter);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "A record of this very node came from outside (sequence {Sequence}), newer than its own: another process runs with a copy of its identity.key, or this data directory is an old backup. Stop the other one; if there is none, this message does not come again")]
+    private partial void LogForeign(ulong sequence);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The sequence of this node's record ({Sequence}) is ahead of the clock: the clock was wrong once. It starts anew from the clock")]
+    private partial void LogClock(ulong sequence);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Count} agents are not announced: a record holds at most {MaxAgents} agents and {MaxKiB} KiB. They can still be called by their address")]
     private partial void LogOmitted(int count, int maxAgents, int maxKiB);

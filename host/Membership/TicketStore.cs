@@ -6,7 +6,11 @@ using Dawn.Identity;
 namespace Dawn.Membership;
 
 /// <summary>One invitation that this node gave, as its data directory keeps it.</summary>
-internal sealed record StoredTicket(string Id, string Secret, CertificateRole Role, int Uses, long NotAfter);
+internal sealed record StoredTicket(string Id, string Secret, CertificateRole Role, int Uses, long NotAfter)
+{
+    // What a record would print by itself is secret.
+    public override string ToString() => $"ticket {Id}";
+}
 
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web, UseStringEnumConverter = true, UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow)]
 [JsonSerializable(typeof(List<StoredTicket>))]
@@ -98,7 +102,7 @@ internal sealed class TicketStore
     private StoredTicket? Find(ReadOnlySpan<byte> id)
     {
         var text = Convert.ToHexStringLower(id);
-        return _tickets.Find(t => CryptographicOperations.FixedTimeEquals(System.Text.Encoding.ASCII.GetBytes(t.Id), System.Text.Encoding.ASCII.GetBytes(text)));
+        return _tickets.Find(t => t.Id == text);  // An id is no secret: hellos carry it in the clear.
     }
 
     private void Prune() => _tickets.RemoveAll(t => t.NotAfter <= _time.GetUtcNow().ToUnixTimeSeconds());

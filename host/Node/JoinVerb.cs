@@ -2,9 +2,7 @@ using Dawn.Agents;
 using Dawn.Commands;
 using Dawn.Configuration;
 using Dawn.Identity;
-using Dawn.Links;
 using Dawn.Membership;
-using Dawn.Noise;
 using Dawn.Plugins;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -73,36 +71,17 @@ internal static class JoinVerb
             new PluginHostOptions(settings.PluginDirectory, WithAgents: false), new AgentHost(NullLogger<AgentHost>.Instance, time),
             new PluginSurroundings(configuration, NullLoggerFactory.Instance, time, new(NoAgents<IAgentDialer>), new(NoAgents<IAgentDirectory>)));
         await plugins.StartAsync(both.Token);
-        var newcomer = new Joining.Newcomer(key);
-        var handler = new Joining.Answer();
-        var linkOptions = new Links.LinkOptions();
-        var handshake = new LinkHandshake(newcomer, new StaticKey(Entropy.System), linkOptions, Entropy.System, time);
-        var table = new LinkTable(newcomer, linkOptions, () => handler, time, NullLogger<LinkTable>.Instance);
-        var dialer = new LinkDialer(plugins.FindTransport, handshake, table, linkOptions, time);
         var failures = new List<string>();
         try
         {
-            foreach (var address in ticket.Addresses)
+            if (await Joining.RedeemAsync(ticket, key, plugins.FindTransport, failures, Entropy.System, time, both.Token) is { } answer)
             {
-                try
-                {
-                    await dialer.DialNewcomerAsync(address, ticket.Issuer, new TicketKey(ticket.IdBytes(), ticket.Psk()), both.Token);
-                    var answer = await handler.Redeemed.WaitAsync(both.Token);
-                    return Redemption.TryRead(answer, key.Id, time.GetUtcNow(), out var problem) ?? throw new CommandException($"The issuer did not let this node in: {problem}.");
-                }
-                catch (Exception e) when (e is LinkDialException or IOException)
-                {
-                    failures.Add(e.Message.TrimEnd('.'));
-                }
+                return Redemption.TryRead(answer, key.Id, time.GetUtcNow(), out var problem) ?? throw new CommandException($"The issuer did not let this node in: {problem}.");
             }
         }
         catch (OperationCanceledException) when (patience.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
             failures.Add($"no answer within {Patience.TotalSeconds:0} s");
-        }
-        finally
-        {
-            await table.CloseAllAsync(LinkEnd.Done);
         }
 
         throw new CommandException($"The issuer of the ticket could not be reached: {string.Join("; ", failures)}.");

@@ -1,27 +1,21 @@
 using Dawn.Agents;
 using Dawn.Agents.Node;
 using Dawn.Links;
-using Dawn.Membership;
-using Dawn.Routing;
 using Dawn.Sessions;
 
 namespace Dawn.Node;
 
 /// <summary>Joins the parts once all of them have started, and takes them apart before they stop.</summary>
 internal sealed class NodeLife(
-    Router router,
     SessionTable sessions,
     NodeAgent node,
     IAgentHost host,
     AgentHost agents,
-    SelfRecord record,
     LinkTable links) : IHostedService
 {
     public Task StartAsync(CancellationToken cancellationToken)
     {
-        router.DeliverTo(sessions);
         host.TryAdd(node);
-        record.Publish();
         return Task.CompletedTask;
     }
 

@@ -58,6 +58,7 @@ internal static class NodeServices
         services.AddSingleton<IEnvelopePort>(s => s.GetRequiredService<Router>());
         services.AddSingleton(s => new SessionSettings(s.GetRequiredService<StaticKey>(), settings.Encryption));
         services.AddSingleton<SessionTable>();
+        services.AddSingleton(s => new Func<IEnvelopeReceiver>(s.GetRequiredService<SessionTable>));
 
         // Membership.
         services.AddSingleton<RecordTable>();
@@ -93,12 +94,13 @@ internal static class NodeServices
         services.AddHostedService(s => s.GetRequiredService<SessionTable>());
         // Copies of what is loaded lie in the data directory, so that a killed node's are cleared by its next start.
         services.AddPlugins(new PluginHostOptions(settings.PluginDirectory, directory.File("loaded-plugins")));
-        services.AddHostedService(s => s.GetRequiredService<Listeners>());
         services.AddHostedService(s => s.GetRequiredService<ExternalServers>());
         services.AddHostedService(s => s.GetRequiredService<Catalog>());
         services.AddHostedService(s => s.GetRequiredService<GatewayServer>());
         services.AddHostedService(s => s.GetRequiredService<ControlSocket>());
         services.AddHostedService<NodeLife>();
+        // Only now, when all that a neighbour may ask for is there.
+        services.AddHostedService(s => s.GetRequiredService<Listeners>());
         services.AddHostedService(s => s.GetRequiredService<SelfRecord>());
         services.AddHostedService(s => s.GetRequiredService<Bootstrapper>());
     }

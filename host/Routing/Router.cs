@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Dawn.Identity;
 using Dawn.Links;
 
@@ -23,13 +22,13 @@ internal sealed class DecentralizedMode : IRoutingMode
 }
 
 /// <summary>Moves envelopes between links and this node's sessions, by the mode in force. Thread-safe.</summary>
-internal sealed partial class Router(INodeIdentity self, IRoutingMode mode, ILogger<Router> logger) : IEnvelopePort
+/// <remarks>It keeps no links of its own: of two links to a node that come up at once only the table knows which one is kept.</remarks>
+/// <param name="sessions">Take what is addressed to this node; asked for at the first envelope, since they send through this router in turn.</param>
+internal sealed partial class Router(INodeIdentity self, IRoutingMode mode, LinkTable links, Func<IEnvelopeReceiver> sessions, ILogger<Router> logger) : IEnvelopePort
 {
-    private readonly ConcurrentDictionary<NodeId, ILink> _links = new();
-    private readonly Lock _waitersLock = new();
-    private readonly Dictionary<NodeId, TaskCompletionSource> _waiters = [];
-    private Func<NodeId, bool>? _isLinked;
-    private IEnvelopeReceiver? _sessions;
+    private readonly Lazy<IEnvelopeReceiver> _sessions = new(sessions);
+    private readonly Func<NodeId, bool> _isLinked = node => links.TryGet(node, out _);
+    private TaskCompletionSource _linkUp = NewSignal();
     private long _undeliverable;
 
     public event Action<NodeId>? PathChanged;
@@ -39,27 +38,22 @@ internal sealed partial class Router(INodeIdentity self, IRoutingMode mode, ILog
     /// <summary>Envelopes that were dropped because they were malformed or there was no way.</summary>
     public long Undeliverable => Interlocked.Read(ref _undeliverable);
 
-    /// <summary>Names the sessions that take what is addressed to this node; called once, before the first link.</summary>
-    public void DeliverTo(IEnvelopeReceiver sessions) => _sessions = sessions;
-
-    public void Add(ILink link)
+    /// <summary>A link to the node came, was replaced, or went.</summary>
+    public void OnLinkChanged(NodeId node)
     {
-        _links[link.Remote] = link;
-        TaskCompletionSource? waiter;
-        lock (_waitersLock)
+        // One signal for all who wait: they are few, and one for each node would have to be taken back by those who give up.
+        Interlocked.Exchange(ref _linkUp, NewSignal()).TrySetResult();
+        foreach (var handler in Delegate.EnumerateInvocationList(PathChanged))
         {
-            _waiters.Remove(link.Remote, out waiter);
-        }
-
-        waiter?.TrySetResult();
-        PathChanged?.Invoke(link.Remote);
-    }
-
-    public void Remove(ILink link)
-    {
-        if (_links.TryRemove(KeyValuePair.Create(link.Remote, link)))
-        {
-            PathChanged?.Invoke(link.Remote);
+            try
+            {
+                handler(node);
+            }
+            catch (Exception e)
+            {
+                // Who fails to listen keeps neither the others nor the link from going on.
+                LogHandlerFailed(e, node.ToShortString());
+            }
         }
     }
 
@@ -79,29 +73,18 @@ internal sealed partial class Router(INodeIdentity self, IRoutingMode mode, ILog
 
     public async ValueTask WaitForRoomAsync(NodeId node, CancellationToken cancellationToken)
     {
-        if (NextHop(node) is { } link)
+        while (true)
         {
-            await link.WaitForRoomAsync(cancellationToken);
-            return;
-        }
-
-        TaskCompletionSource waiter;
-        lock (_waitersLock)
-        {
-            // Waiters are as many as sessions, which are bounded.
-            if (!_waiters.TryGetValue(node, out waiter!))
+            // Taken before the look, so that a link which comes in between is not missed.
+            var linkUp = Volatile.Read(ref _linkUp);
+            if (NextHop(node) is { } link)
             {
-                _waiters[node] = waiter = new(TaskCreationOptions.RunContinuationsAsynchronously);
+                await link.WaitForRoomAsync(cancellationToken);
+                return;
             }
-        }
 
-        // A link that came between the look and the entry above has signalled nobody.
-        if (CanReach(node))
-        {
-            waiter.TrySetResult();
+            await linkUp.Task.WaitAsync(cancellationToken);
         }
-
-        await waiter.Task.WaitAsync(cancellationToken);
     }
 
     /// <summary>Takes an envelope that a neighbour sent.</summary>
@@ -115,7 +98,7 @@ internal sealed partial class Router(INodeIdentity self, IRoutingMode mode, ILog
         }
         else if (header.Target == self.Id)
         {
-            _sessions?.OnEnvelope(header, envelope[EnvelopeHeader.Size..]);
+            _sessions.Value.OnEnvelope(header, envelope[EnvelopeHeader.Size..]);
         }
         else
         {
@@ -125,11 +108,16 @@ internal sealed partial class Router(INodeIdentity self, IRoutingMode mode, ILog
     }
 
     private ILink? NextHop(NodeId target) =>
-        mode.NextHop(target, _isLinked ??= _links.ContainsKey) is { } next && _links.TryGetValue(next, out var link) ? link : null;
+        mode.NextHop(target, _isLinked) is { } next && links.TryGet(next, out var link) ? link : null;
+
+    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Peer} sent a malformed envelope; its link is closed")]
     private partial void LogMalformed(string peer);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "{Peer} sent an envelope for {Target}, to which this node forwards nothing")]
     private partial void LogNotOurs(string peer, string target);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Telling that the path to {Node} changed failed")]
+    private partial void LogHandlerFailed(Exception exception, string node);
 }

@@ -4,7 +4,7 @@ using Dawn.Noise;
 namespace Dawn.Sessions;
 
 /// <summary>A handshake that another node began and has not finished. Thread-safe.</summary>
-internal sealed class HalfOpenSession(NodeId source, ulong tag, DateTimeOffset since) : IDisposable
+internal sealed class HalfOpenSession(NodeId source, ulong tag, long since) : IDisposable
 {
     /// <summary>Segments that came before message 3, at most (docs/protocol.md, "Handshake").</summary>
     private const int MaxEarly = 64;
@@ -21,7 +21,8 @@ internal sealed class HalfOpenSession(NodeId source, ulong tag, DateTimeOffset s
 
     public ulong Tag => tag;
 
-    public DateTimeOffset Since => since;
+    /// <summary>A time stamp, since the clock may be set meanwhile.</summary>
+    public long Since => since;
 
     /// <summary>Takes message 1, the first or repeated; null where it is another than before.</summary>
     /// <exception cref="HandshakeException">It doesn't hold.</exception>
@@ -29,6 +30,11 @@ internal sealed class HalfOpenSession(NodeId source, ulong tag, DateTimeOffset s
     {
         lock (_gate)
         {
+            if (_released)
+            {
+                return null;
+            }
+
             if (_answer is not null)
             {
                 return message.SequenceEqual(_first) ? _answer : null;

@@ -53,6 +53,8 @@ internal sealed partial class Session
 
                     IsConfirmed = true;
                     (_doubtedAt, _doubtPingAt) = (Never, Never);
+                    _heardAt = Now;
+                    _silencePingAt = _heardAt + PingAfterSilence;
                     _bytesReceived += segment.Length;
                     violation = TakeFrames(plaintext, out goodbye);
                     if (_opened.Count > 0)

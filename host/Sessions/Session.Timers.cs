@@ -22,6 +22,10 @@ internal sealed partial class Session
             {
                 end = (MeshError.Lost, $"Node {Remote.ToShortString()} no longer knows the session; it was probably restarted.");
             }
+            else if (_channels.Count > 0 && now - _heardAt >= SilenceTimeOut)
+            {
+                end = (MeshError.Lost, $"Nothing was heard from node {Remote.ToShortString()} for {TimeSpan.FromTicks(SilenceTimeOut).TotalMinutes:0} minutes.");
+            }
             else if (_channels.Count == 0 && now - _idleSince >= IdleTimeOut)
             {
                 end = (MeshError.None, "The session was idle.");
@@ -58,6 +62,11 @@ internal sealed partial class Session
         if (_doubtPingAt <= now)
         {
             (_pingDue, _doubtPingAt) = (true, now + DoubtPingEvery);
+        }
+
+        if (_channels.Count > 0 && _silencePingAt <= now)
+        {
+            (_pingDue, _silencePingAt) = (true, now + PingAfterSilence);
         }
 
         if (_resendAt <= now)
@@ -101,7 +110,7 @@ internal sealed partial class Session
         var due = Math.Min(Math.Min(_ackAt, _lazyAt), Math.Min(_retransmitAt, _resendAt));
         due = Math.Min(Math.Min(due, _doubtPingAt), now + LongestWait);
         due = _out.IsEmpty ? due : Math.Min(due, _progressAt + ProgressTimeOut.Ticks);
-        due = _channels.Count > 0 ? due : Math.Min(due, _idleSince + IdleTimeOut);
+        due = Math.Min(due, _channels.Count > 0 ? Math.Min(_silencePingAt, _heardAt + SilenceTimeOut) : _idleSince + IdleTimeOut);
         if (due < _timerAt)
         {
             _timerAt = due;

@@ -29,6 +29,9 @@ internal sealed partial class Session
     private const long AckDelay = 20 * TimeSpan.TicksPerMillisecond;
     private const long StallAfter = 3 * TimeSpan.TicksPerSecond;
     private const long IdleTimeOut = 10 * TimeSpan.TicksPerMinute;
+    // Channels keep a session only as long as its other end is there: one that was killed or cut off says nothing, and nothing may be outstanding.
+    private const long SilenceTimeOut = IdleTimeOut;
+    private const long PingAfterSilence = TimeSpan.TicksPerMinute;
     private const long MeasureEvery = 10 * TimeSpan.TicksPerSecond;
     private const long ResendPause = 20 * TimeSpan.TicksPerMillisecond;
 
@@ -71,6 +74,8 @@ internal sealed partial class Session
     private long _doubtedAt = Never;
     private long _doubtPingAt = Never;
     private long _progressAt;
+    private long _heardAt;
+    private long _silencePingAt = PingAfterSilence;
     private long _idleSince;
 
     /// <param name="onOpened">Called for each channel that the other end opens, outside of locks.</param>
@@ -81,7 +86,7 @@ internal sealed partial class Session
         _keys = new(0, keys.Send, keys.Receive);
         _sendAssociated = SegmentHeader.AssociatedPrefix(context.Self, peer.Node, peer.Tag);
         _receiveAssociated = SegmentHeader.AssociatedPrefix(peer.Node, context.Self, peer.Tag);
-        Budget = new(MemoryBudget.PerSession, context.Memory);
+        Budget = new(MemoryBudget.PerSession, context.Memory, MemoryBudget.OwnOfSession);
         (_nextChannel, _nextRemoteChannel) = peer.IsInitiator ? (0u, 1L) : (1u, 0L);
         _started = context.Time.GetTimestamp();
         _timer = context.Time.CreateTimer(static self => ((Session)self!).OnTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);

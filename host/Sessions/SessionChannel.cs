@@ -18,6 +18,9 @@ internal sealed class SessionChannel : MeshChannel
     // What a message costs besides its bytes: an endless stream of empty ones must count too.
     private const int MessageOverhead = 128;
 
+    // Small, since a single byte makes it: a peer must not turn one byte on each of many channels into a window's worth of memory.
+    private const int FirstBuffer = 1_024;
+
     private readonly Session _session;
     private readonly Signal _readable = new();
     private readonly Signal _writable = new();
@@ -326,7 +329,7 @@ internal sealed class SessionChannel : MeshChannel
     {
         if (_assembling is null || _assembled + data.Length > _assembling.Length)
         {
-            var larger = ArrayPool<byte>.Shared.Rent(Math.Max((int)WindowStep, Math.Min(MaxMessage, 2 * (_assembled + data.Length))));
+            var larger = ArrayPool<byte>.Shared.Rent(Math.Max(FirstBuffer, Math.Min(MaxMessage, 2 * (_assembled + data.Length))));
             if (_assembling is not null)
             {
                 _assembling.AsSpan(0, _assembled).CopyTo(larger);

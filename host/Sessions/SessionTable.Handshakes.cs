@@ -36,6 +36,11 @@ internal sealed partial class SessionTable
         {
             opening.Fail(e);
         }
+        catch (Exception e)
+        {
+            // Whoever waits must hear of it, whatever it is: such as no memory for another key.
+            opening.Fail(new(MeshError.Unreachable, $"No session with node {opening.Target.ToShortString()}: {e.Message}", e));
+        }
         finally
         {
             lock (_gate)
@@ -131,12 +136,13 @@ internal sealed partial class SessionTable
             halfOpen = FindHalfOpen(source, tag);
             if (halfOpen is null)
             {
-                if (!HasPlaceFor(source))
+                if (_sessions.Count >= MaxSessions && !_sessions.Exists(session => session.IsIdle))
                 {
                     return;
                 }
 
-                _halfOpen.Add(halfOpen = new(source, tag, time.GetUtcNow()));
+                MakePlaceFor(source);
+                _halfOpen.Add(halfOpen = new(source, tag, time.GetTimestamp()));
             }
         }
 
@@ -185,26 +191,25 @@ internal sealed partial class SessionTable
         }
     }
 
-    // Under the gate; a list of at most MaxHalfOpen needs no index.
-    private bool HasPlaceFor(NodeId source)
+    // Under the gate; a list of at most MaxHalfOpen, oldest first, needs no index.
+    private void MakePlaceFor(NodeId source)
     {
-        var ofSource = 0;
-        foreach (var halfOpen in _halfOpen)
+        var oldest = _halfOpen.Count(halfOpen => halfOpen.Source == source) >= MaxHalfOpenPerNode ? _halfOpen.Find(halfOpen => halfOpen.Source == source)
+            : _halfOpen.Count >= MaxHalfOpen ? _halfOpen[0]
+            : null;
+        if (oldest is not null)
         {
-            ofSource += halfOpen.Source == source ? 1 : 0;
+            _halfOpen.Remove(oldest);
+            Discard(oldest);
         }
-
-        return _halfOpen.Count < MaxHalfOpen && ofSource < MaxHalfOpenPerNode
-            && (_sessions.Count < MaxSessions || _sessions.Exists(session => session.IsIdle));
     }
 
     // Those whose time is up go first.
     private HalfOpenSession? FindHalfOpen(NodeId source, ulong tag)
     {
-        var now = time.GetUtcNow();
         for (var i = _halfOpen.Count - 1; i >= 0; i--)
         {
-            if (now - _halfOpen[i].Since >= SessionHandshakes.GiveUp)
+            if (time.GetElapsedTime(_halfOpen[i].Since) >= SessionHandshakes.GiveUp)
             {
                 Discard(_halfOpen[i]);
                 _halfOpen.RemoveAt(i);

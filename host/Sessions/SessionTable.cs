@@ -15,8 +15,20 @@ internal sealed partial class SessionTable(
     /// <summary>Sessions at once.</summary>
     public const int MaxSessions = 1_024;
 
-    /// <summary>Handshakes that others began and have not finished: in all, and from one node.</summary>
+    /// <summary>
+    /// Sessions with one node: one in each direction, and a few whose other end was restarted and that are not given up yet.
+    /// More would let one node take the places of all others.
+    /// </summary>
+    public const int MaxSessionsPerNode = 16;
+
+    /// <summary>
+    /// Handshakes that others began and have not finished: in all, and from one node. A new one takes the place of the oldest,
+    /// since a neighbour can name any node as an envelope's source and would otherwise keep others out for as long as these wait.
+    /// </summary>
     public const int MaxHalfOpen = 256, MaxHalfOpenPerNode = 8;
+
+    // Sessions that this node is opening: each costs a key in locked memory for as long as nobody answers.
+    private const int MaxOpening = 256;
 
     // Segments that come before message 3, of all half-open sessions together.
     private const long MaxEarlyBytes = 4 * 1024 * 1024;
@@ -55,6 +67,18 @@ internal sealed partial class SessionTable(
             lock (_gate)
             {
                 return [.. _sessions.Select(session => session.Status)];
+            }
+        }
+    }
+
+    /// <summary>Handshakes that others began and have not finished.</summary>
+    public int HalfOpen
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _halfOpen.Count;
             }
         }
     }
@@ -136,6 +160,11 @@ internal sealed partial class SessionTable(
                     throw TooMany();
                 }
 
+                if (_opening.Count >= MaxOpening)
+                {
+                    throw new MeshException(MeshError.Limit, $"The node is opening {MaxOpening} sessions already, as many as are allowed at once; try again in {SessionHandshakes.GiveUp.TotalSeconds:0} s.");
+                }
+
                 _opening.Add(target, opening = new(target, _handshakes));
                 _ = OpenAsync(opening);
             }
@@ -182,7 +211,6 @@ internal sealed partial class SessionTable(
                     break;
             }
         }
-
         else if (header.Kind == EnvelopeKind.Undeliverable && payload.Length == UndeliverableSize && payload[^1] == NoSession)
         {
             Find(header.Source, header.Tag)?.Doubt();
@@ -286,7 +314,13 @@ internal sealed partial class SessionTable(
                 return false;
             }
 
-            if (_sessions.Count >= MaxSessions && (dropped = _sessions.Find(other => other.IsIdle)) is null)
+            var ofNode = _byPeer.GetValueOrDefault(session.Remote);
+            if (ofNode?.Count >= MaxSessionsPerNode)
+            {
+                // The node knows best which of its own it still uses: the oldest goes.
+                dropped = ofNode.Find(other => other.IsIdle) ?? ofNode[0];
+            }
+            else if (_sessions.Count >= MaxSessions && (dropped = _sessions.Find(other => other.IsIdle)) is null)
             {
                 return false;
             }

@@ -3,6 +3,7 @@ using CsCheck;
 using Dawn.Agents;
 using Dawn.Identity;
 using Dawn.Membership;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
@@ -102,6 +103,29 @@ public class NodeRecordTests : IDisposable
         Assert.Null(Read(record.Encoded.Span, out _));
     }
 
+    [Fact]
+    public void AnAgentIsNamedOnce() => Assert.NotNull(Read(Sign(1, Card("first"), Card("notes"), Card("first")).Encoded.Span, out _));
+
+    [Fact]
+    public void ARecordFromTheFutureIsNotBelieved()
+    {
+        var future = NodeRecord.Sign(_self, 1, _time.GetUtcNow().AddMinutes(11), EncryptionMode.Required, [], [], out _);
+        Assert.NotNull(Read(future.Encoded.Span, out _));
+        _time.Advance(TimeSpan.FromMinutes(1));
+        Assert.Null(Read(future.Encoded.Span, out _));
+    }
+
+    [Fact]
+    public void TheTableForgetsWhatAWrongClockLetIn()
+    {
+        var now = _time.GetUtcNow();
+        var table = new RecordTable(new TestNetwork().Node(99) with { Network = _self.Network }, new FakeTimeProvider(now), NullLogger<RecordTable>.Instance);
+        var future = NodeRecord.Sign(_self, 1, now.AddDays(9), EncryptionMode.Required, [], [], out _);
+        Assert.Equal(RecordVerdict.News, table.Put(future, out _));
+        table.Sweep();
+        Assert.Empty(table.Snapshot());
+    }
+
     [Theory]
     [InlineData("ws://host:7610", true)]
     [InlineData("ws://host:7610/", true)]
@@ -113,12 +137,12 @@ public class NodeRecordTests : IDisposable
     [Fact]
     public void TheTableKeepsTheNewestAndForgetsTheExpired()
     {
-        var table = new RecordTable(_self.Network, _time);
+        var table = new RecordTable(new TestNetwork().Node(99) with { Network = _self.Network }, _time, NullLogger<RecordTable>.Instance);
         var changes = 0;
         table.Changed += _ => changes++;
         var (old, newer) = (Sign(5), Sign(6));
-        Assert.Equal(RecordVerdict.News, table.Offer(newer.Encoded.Span, out var node, out _));
-        Assert.Equal(_self.Id, node);
+        Assert.Equal(RecordVerdict.News, table.Offer(newer.Encoded.Span, out var read, out _));
+        Assert.Equal(_self.Id, read!.Node);
         Assert.Equal(RecordVerdict.Known, table.Offer(newer.Encoded.Span, out _, out _));
         Assert.Equal(RecordVerdict.Known, table.Offer(old.Encoded.Span, out _, out _));
         Assert.Equal(RecordVerdict.Refused, table.Offer([1, 2, 3], out _, out var problem));

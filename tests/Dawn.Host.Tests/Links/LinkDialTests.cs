@@ -35,6 +35,36 @@ public class LinkDialTests
     }
 
     [Fact]
+    public async Task A_transport_that_heeds_no_token_holds_nobody_up_and_what_it_makes_late_is_dropped()
+    {
+        await using var node = new LinkNode(Network.Node(1), _network, _time);
+        using var key = new Dawn.Noise.StaticKey(Dawn.Identity.Entropy.System);
+        var deaf = new Deaf();
+        var dialer = new LinkDialer(_ => deaf, new LinkHandshake(node.Identity, key, node.Options, Dawn.Identity.Entropy.System, _time), node.Table, node.Options, _time);
+        var dialing = dialer.DialAsync(new Uri("mem://deaf:1"), null, Cancel);
+        _time.Advance(node.Options.ConnectTimeout);
+        Assert.Equal(DialFault.Timeout, (await Assert.ThrowsAsync<LinkDialException>(() => dialing.WaitAsync(LinkNode.Patience, Cancel))).Fault);
+
+        await using var listener = await node.Transport.BindAsync(new UriEndPoint(new Uri("mem://late:1")), Cancel);
+        var late = await node.Transport.ConnectAsync(listener.EndPoint, Cancel);
+        var closed = new TaskCompletionSource();
+        late.ConnectionClosed.UnsafeRegister(_ => closed.TrySetResult(), null);
+        deaf.Connecting.SetResult(late);
+        await closed.Task.WaitAsync(LinkNode.Patience, Cancel);
+    }
+
+    private sealed class Deaf : IPeerTransport
+    {
+        public TaskCompletionSource<ConnectionContext> Connecting { get; } = new();
+
+        public IReadOnlyCollection<string> Schemes => ["mem"];
+
+        public ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+
+        public ValueTask<ConnectionContext> ConnectAsync(EndPoint endpoint, CancellationToken cancellationToken = default) => new(Connecting.Task);
+    }
+
+    [Fact]
     public async Task A_listener_survives_what_its_transport_throws()
     {
         await using var node = new LinkNode(Network.Node(2), _network, _time);

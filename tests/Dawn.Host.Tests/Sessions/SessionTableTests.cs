@@ -212,48 +212,6 @@ public class SessionTableTests
     });
 
     [Fact]
-    public void Half_open_handshakes_are_bounded_for_each_node_and_in_all_and_forgotten_after_10_s() => Simulation.Run(1, async simulation =>
-    {
-        var b = simulation.AddNode(2);
-        simulation.Filter = (_, _) => false;
-        var answers = new HashSet<(NodeId, ulong)>();
-        for (var number = 100; number < 140; number++)
-        {
-            Knock(number, 0, 12);
-        }
-
-        await simulation.Delay(1);
-        Collect();
-        Assert.Equal(SessionTable.MaxHalfOpen, answers.Count);
-        Assert.All(answers.GroupBy(answer => answer.Item1), group => Assert.Equal(SessionTable.MaxHalfOpenPerNode, group.Count()));
-        await simulation.Delay(10_000);
-        Knock(139, 20, 1);
-        await simulation.Delay(1);
-        Collect();
-        Assert.Equal(SessionTable.MaxHalfOpen + 1, answers.Count);
-
-        void Collect()
-        {
-            foreach (var (header, _) in simulation.Sent)
-            {
-                answers.Add((header.Target, header.Tag));
-            }
-        }
-
-        void Knock(int number, ulong firstTag, int count)
-        {
-            var identity = simulation.Network.Node(number);
-            using var key = new StaticKey(new SeededEntropy(number));
-            var handshakes = new SessionHandshakes(new(key, EncryptionMode.Required), identity, new SeededEntropy(number), simulation.Time);
-            for (var tag = firstTag; tag < firstTag + (ulong)count; tag++)
-            {
-                using var handshake = handshakes.Create(HandshakeRole.Initiator, b.Id, tag);
-                simulation.Inject(new(EnvelopeKind.Handshake, 0, 16, 1, identity.Id, b.Id, tag, 0), SessionHandshakes.Numbered(1, handshake.WriteMessage()));
-            }
-        }
-    });
-
-    [Fact]
     public void Garbage_envelopes_do_nothing() => Simulation.Run(1, async simulation =>
     {
         var (a, b) = (simulation.AddNode(1), simulation.AddNode(2, SessionTests.Echo));

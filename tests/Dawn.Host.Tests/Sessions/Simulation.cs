@@ -85,8 +85,11 @@ internal sealed class Simulation(int seed) : SynchronizationContext
     }
 
     /// <summary>The same node with new keys and nothing of what it knew, as after a kill.</summary>
-    public SimulatedNode Restart(SimulatedNode node, Func<string, MeshChannel, Caller, Task> serve) =>
-        _nodes[node.Id] = new(this, node.Identity, seed + 1_000, serve, EncryptionMode.Required);
+    public SimulatedNode Restart(SimulatedNode node, Func<string, MeshChannel, Caller, Task> serve, int time = 1) =>
+        _nodes[node.Id] = new(this, node.Identity, seed + 1_000 * time, serve, EncryptionMode.Required);
+
+    /// <summary>The node of that number as it is now.</summary>
+    public SimulatedNode Node(int number) => _nodes[Network.Node(number).Id];
 
     public Task Delay(int milliseconds) => Task.Delay(TimeSpan.FromMilliseconds(milliseconds), Time);
 

@@ -113,7 +113,8 @@ internal static class BytePump
                     }
                 }
 
-                if (read.IsCompleted)
+                // Cancelled by the end that reads: it is gone, and what follows is for nobody.
+                if (read.IsCompleted || read.IsCanceled)
                 {
                     break;
                 }
@@ -125,6 +126,7 @@ internal static class BytePump
         }
 
         await to.CompleteAsync(failure);
-        await from.CompleteAsync(failure);
+        // Without the failure: a writer learns of the end as from a socket's pipe, by a flush that is completed.
+        await from.CompleteAsync();
     }
 }

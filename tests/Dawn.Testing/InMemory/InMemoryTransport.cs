@@ -133,6 +133,7 @@ internal sealed class InMemoryConnection : ConnectionContext, IDuplexPipe
     private readonly Pipe _outgoing = new();
     private readonly CancellationTokenSource _closed = new();
     private readonly CancellationTokenSource _aborted;
+    private InMemoryConnection _peer = null!;
 
     private InMemoryConnection(int number, EndPoint local, EndPoint remote, CancellationTokenSource aborted)
     {
@@ -160,6 +161,7 @@ internal sealed class InMemoryConnection : ConnectionContext, IDuplexPipe
         var (client, server) = (new IPEndPoint(from, 49_152 + number % 16_384), new UriEndPoint(uri));
         var dialed = new InMemoryConnection(number, client, server, aborted);
         var accepted = new InMemoryConnection(number, server, client, aborted);
+        (dialed._peer, accepted._peer) = (accepted, dialed);
         var out_ = BytePump.RunAsync(dialed._outgoing.Reader, accepted._incoming.Writer, faults?.ToListener, aborted);
         var back = BytePump.RunAsync(accepted._outgoing.Reader, dialed._incoming.Writer, faults?.ToDialer, aborted);
         _ = FinishAsync(Task.WhenAll(out_, back), dialed, accepted);
@@ -173,6 +175,7 @@ internal sealed class InMemoryConnection : ConnectionContext, IDuplexPipe
         // What was written before still arrives; what comes later is for nobody.
         await Output.CompleteAsync();
         await Input.CompleteAsync();
+        _peer._outgoing.Reader.CancelPendingRead();
         if (!_closed.IsCancellationRequested)
         {
             await _closed.CancelAsync();

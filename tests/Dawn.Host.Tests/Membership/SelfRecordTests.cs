@@ -1,0 +1,130 @@
+using Dawn.Agents;
+using Dawn.Identity;
+using Dawn.Membership;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
+using Xunit;
+
+namespace Dawn.Tests.Membership;
+
+public sealed class SelfRecordTests : IAsyncDisposable
+{
+    private readonly FakeTimeProvider _time = new(new DateTimeOffset(2030, 1, 1, 0, 0, 0, TimeSpan.Zero));
+    private readonly TempDirectory _temp = new();
+    private readonly AgentHost _host;
+    private TestIdentity _self = new TestNetwork().Node(1);
+    private RecordTable _table = null!;
+    private RecordExchange _exchange = null!;
+    private SelfRecord _record = null!;
+
+    public SelfRecordTests() => _host = new(NullLogger<AgentHost>.Instance, _time);
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    private NodeRecord Own => _table.Find(_self.Id)!;
+
+    public async ValueTask DisposeAsync()
+    {
+        await _record.StopAsync(CancellationToken.None);
+        _record.Dispose();
+        await _host.DisposeAsync();
+        _temp.Dispose();
+    }
+
+    [Fact]
+    public async Task An_agent_that_comes_is_published()
+    {
+        await StartAsync();
+        _host.TryAdd(new EchoAgent());
+        await MeshNode.EventuallyAsync(() => Own.Agents.Length == 1, () => _time.Advance(TimeSpan.FromMilliseconds(10)));
+    }
+
+    [Fact]
+    public async Task A_record_of_this_node_from_outside_is_outbid_but_not_in_a_war()
+    {
+        await StartAsync();
+        for (var round = 0; round < 5; round++)
+        {
+            var theirs = Sign(Own.Sequence + 1_000);
+            _exchange.OnRecord(null!, theirs.Encoded.Span);
+            // Never taken for its own.
+            Assert.True(Own.Sequence < theirs.Sequence);
+            var since = _time.GetUtcNow();
+            await MeshNode.EventuallyAsync(() => Own.Sequence > theirs.Sequence, () => _time.Advance(TimeSpan.FromMilliseconds(round == 0 ? 10 : 1_000)));
+            Assert.True(round == 0 ? _time.GetUtcNow() - since < TimeSpan.FromSeconds(30) : _time.GetUtcNow() - since > TimeSpan.FromSeconds(1));
+        }
+    }
+
+    [Fact]
+    public async Task It_is_renewed_by_the_calendar()
+    {
+        await StartAsync();
+        var first = Own.Sequence;
+        _time.Advance(TimeSpan.FromHours(11));
+        Assert.Equal(first, Own.Sequence);
+        await MeshNode.EventuallyAsync(() => Own.Sequence > first, () => _time.Advance(TimeSpan.FromMinutes(5)));
+        Assert.True(Own.NotAfter > _time.GetUtcNow() + TimeSpan.FromHours(20));
+    }
+
+    [Fact]
+    public async Task A_certificate_that_runs_out_makes_no_storm_of_records()
+    {
+        _self = new TestNetwork().Node(1, CertificateRole.Guest, _time.GetUtcNow() + TimeSpan.FromMinutes(20));
+        await StartAsync();
+        var changes = 0;
+        _table.Changed += _ => Interlocked.Increment(ref changes);
+        var end = _time.GetUtcNow() + TimeSpan.FromMinutes(40);
+        await MeshNode.EventuallyAsync(() => _time.GetUtcNow() >= end, () => _time.Advance(TimeSpan.FromSeconds(5)));
+        Assert.InRange(Volatile.Read(ref changes), 1, 21);
+        Assert.Null(_table.Find(_self.Id));
+    }
+
+    [Fact]
+    public async Task After_a_clock_that_was_ahead_the_sequence_starts_from_the_right_one()
+    {
+        _temp.Open().WriteText("record.sequence", $"{_time.GetUtcNow().AddYears(5).ToUnixTimeMilliseconds()}\n");
+        await StartAsync();
+        Assert.Equal((ulong)_time.GetUtcNow().ToUnixTimeMilliseconds(), Own.Sequence);
+        // Within what others put up with it only goes up.
+        await DisposeRecordAsync();
+        var ahead = (ulong)_time.GetUtcNow().AddMinutes(9).ToUnixTimeMilliseconds();
+        _temp.Open().WriteText("record.sequence", $"{ahead}\n");
+        await StartAsync();
+        Assert.Equal(ahead + 1, Own.Sequence);
+    }
+
+    [Fact]
+    public async Task A_disk_that_is_full_for_a_while_does_not_end_it()
+    {
+        await StartAsync();
+        var path = Path.Combine(_temp.Path, "record.sequence.new");
+        // Nothing can be written where a directory stands.
+        Directory.CreateDirectory(path);
+        _host.TryAdd(new EchoAgent());
+        var end = _time.GetUtcNow() + TimeSpan.FromSeconds(5);
+        await MeshNode.EventuallyAsync(() => _time.GetUtcNow() >= end, () => _time.Advance(TimeSpan.FromMilliseconds(50)));
+        Assert.Empty(Own.Agents);
+        Directory.Delete(path);
+        await MeshNode.EventuallyAsync(() => Own.Agents.Length == 1, () => _time.Advance(TimeSpan.FromSeconds(5)));
+        Assert.False(_record.ExecuteTask!.IsCompleted);
+    }
+
+    private NodeRecord Sign(ulong sequence) => NodeRecord.Sign(_self, sequence, _time.GetUtcNow(), EncryptionMode.Required, [], [], out _);
+
+    private async Task StartAsync()
+    {
+        _table = new(_self, _time, NullLogger<RecordTable>.Instance);
+        _exchange = new(_table, _self, _time, NullLogger<RecordExchange>.Instance);
+        var settings = MeshNode.SettingsOf(_temp.Path, EncryptionMode.Required);
+        // Never started: this node listens nowhere.
+        var listeners = new Listeners(settings, null!, null!, _time, NullLogger<Listeners>.Instance);
+        _record = new(_self, _temp.Open(), _host, listeners, settings, _table, _exchange, _time, NullLogger<SelfRecord>.Instance);
+        await _record.StartAsync(Cancel);
+    }
+
+    private async Task DisposeRecordAsync()
+    {
+        await _record.StopAsync(Cancel);
+        _record.Dispose();
+    }
+}
