@@ -122,6 +122,17 @@ internal abstract class Aead : IDisposable
             {
                 _key.Dispose();
                 Interlocked.Decrement(ref _locked);
+                GC.SuppressFinalize(this);
+            }
+        }
+
+        // The key's memory comes back when it is forgotten; its place in the count must too, or the fast back end is lost for good.
+        ~Locked()
+        {
+            // Without a key its maker has counted it back already.
+            if (_key is not null && Interlocked.Exchange(ref _disposed, 1) == 0)
+            {
+                Interlocked.Decrement(ref _locked);
             }
         }
     }

@@ -23,6 +23,7 @@ internal sealed class Simulation(int seed) : SynchronizationContext
     private readonly PriorityQueue<(EnvelopeHeader, byte[]), (long, long)> _onTheWay = new();
     private readonly Dictionary<NodeId, SimulatedNode> _nodes = [];
     private readonly HashSet<(NodeId, ulong, ushort, ulong)> _nonces = [];
+    private readonly List<SimulatedNode> _all = [];
     private long _now;
     private long _order;
 
@@ -57,6 +58,8 @@ internal sealed class Simulation(int seed) : SynchronizationContext
         }
         finally
         {
+            // Their keys are in locked memory, of which a process has little.
+            simulation._all.ForEach(node => node.Table.StopAsync(CancellationToken.None));
             SetSynchronizationContext(before);
         }
     }
@@ -81,12 +84,16 @@ internal sealed class Simulation(int seed) : SynchronizationContext
     {
         var node = new SimulatedNode(this, (network ?? Network).Node(number), number, serve ?? ((_, _, _) => Task.CompletedTask), encryption);
         _nodes.Add(node.Id, node);
+        _all.Add(node);
         return node;
     }
 
     /// <summary>The same node with new keys and nothing of what it knew, as after a kill.</summary>
-    public SimulatedNode Restart(SimulatedNode node, Func<string, MeshChannel, Caller, Task> serve, int time = 1) =>
-        _nodes[node.Id] = new(this, node.Identity, seed + 1_000 * time, serve, EncryptionMode.Required);
+    public SimulatedNode Restart(SimulatedNode node, Func<string, MeshChannel, Caller, Task> serve, int time = 1)
+    {
+        _all.Add(_nodes[node.Id] = new(this, node.Identity, seed + 1_000 * time, serve, EncryptionMode.Required));
+        return _nodes[node.Id];
+    }
 
     /// <summary>The node of that number as it is now.</summary>
     public SimulatedNode Node(int number) => _nodes[Network.Node(number).Id];
