@@ -93,7 +93,9 @@ internal static class CommandLine
             """);
         root.Add(new Option<string?>(Verb.Options.Data)
         {
-            Description = "The data directory of the node (default: the platform's place, such as ~/.local/share/dawn).", HelpName = "directory", Recursive = true,
+            Description = "The data directory of the node (default: the platform's place, such as ~/.local/share/dawn).",
+            HelpName = "directory",
+            Recursive = true,
         });
         foreach (var option in root.Options.OfType<VersionOption>())
         {

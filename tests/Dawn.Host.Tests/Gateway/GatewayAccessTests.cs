@@ -2,7 +2,6 @@ using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
 using Dawn.Identity;
-using ModelContextProtocol.Client;
 using Xunit;
 using static Dawn.Tests.Gateway.GatewayFixture;
 

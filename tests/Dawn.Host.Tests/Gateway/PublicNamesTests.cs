@@ -1,6 +1,5 @@
 using System.Text.RegularExpressions;
 using CsCheck;
-using Dawn.Agents;
 using Dawn.Gateway;
 using Dawn.Identity;
 using Xunit;

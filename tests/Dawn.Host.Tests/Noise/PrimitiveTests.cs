@@ -1,7 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using CsCheck;
-using Dawn.Identity;
 using Dawn.Noise;
 using NSec.Cryptography;
 using Xunit;

@@ -1,6 +1,4 @@
-using Dawn.Agents;
 using Dawn.Identity;
-using Dawn.Routing;
 using Dawn.Sessions;
 using Xunit;
 

@@ -1,12 +1,10 @@
 using System.Collections.Immutable;
-using System.Net;
 using System.Text.Json.Nodes;
 using Dawn.Agents;
 using Dawn.Agents.External;
 using Dawn.Sessions;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;

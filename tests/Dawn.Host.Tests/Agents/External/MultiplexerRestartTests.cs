@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using Dawn.Agents;
 using Dawn.Agents.External;
-using Dawn.Fixtures;
 using Dawn.Sessions;
 using ModelContextProtocol;
 using ModelContextProtocol.Client;

@@ -1,11 +1,4 @@
 using System.Text.Json.Nodes;
-using Dawn.Agents;
-using Dawn.Agents.External;
-using Dawn.Fixtures;
-using Dawn.Sessions;
-using ModelContextProtocol;
-using ModelContextProtocol.Client;
-using ModelContextProtocol.Protocol;
 using Xunit;
 
 namespace Dawn.Tests.Agents.External;
