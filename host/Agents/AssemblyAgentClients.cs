@@ -1,4 +1,5 @@
 using Dawn.Sessions;
+using ModelContextProtocol;
 using ModelContextProtocol.Client;
 
 namespace Dawn.Agents;
@@ -12,7 +13,20 @@ internal sealed class AssemblyAgentClients(string agent, Lazy<IAgentDialer> dial
     private readonly HashSet<MeshChannel> _open = [];
     private bool _disposed;
 
+    /// <exception cref="McpException">No such agent, or no way to it. An agent that lets it through thereby tells its caller, in the words meant for people.</exception>
     public async Task<McpClient> DialAsync(string address, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await DialCoreAsync(address, cancellationToken);
+        }
+        catch (MeshException e)
+        {
+            throw new McpException($"{address}: {e.Message}", e);
+        }
+    }
+
+    private async Task<McpClient> DialCoreAsync(string address, CancellationToken cancellationToken)
     {
         var target = directory.Value.Resolve(address);
         var channel = await dialer.Value.DialAsync(target, agent, cancellationToken);

@@ -77,10 +77,20 @@ internal static class HostingVerbs
 
     private static async Task<string> ReadLineAsync(Terminal terminal, CancellationToken cancellationToken)
     {
+        if (!Console.IsInputRedirected)
+        {
+            terminal.Error.Write("Ticket: ");
+        }
+
         using var input = new StreamReader(terminal.OpenInput());
         var text = new char[MaxTicket];
-        var read = await input.ReadBlockAsync(text, cancellationToken);
-        var line = new string(text, 0, read).Split('\n', 2)[0].Trim();
+        var length = 0;
+        while (length < text.Length && text.AsSpan(0, length).IndexOf('\n') < 0 && await input.ReadAsync(text.AsMemory(length), cancellationToken) is > 0 and var read)
+        {
+            length += read;
+        }
+
+        var line = new string(text, 0, length).Split('\n', 2)[0].Trim();
         return line.Length > 0 ? line : throw new CommandException("There is no ticket on standard input; pipe in the line that 'dawn invite' printed.", ExitCode.Usage);
     }
 }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Dawn.Identity;
 
 namespace Dawn.Commands;
 
@@ -6,7 +7,7 @@ namespace Dawn.Commands;
 internal static class StopVerb
 {
     public static Command Create(VerbFactory factory) => factory.Create("stop", """
-        Stops the running node and waits until it has closed its control socket.
+        Stops the running node and waits until it has let go of its data directory.
 
         Example:
           dawn stop --data ~/nodes/a
@@ -23,7 +24,7 @@ internal static class StopVerb
         }
 
         await node.Conversation.Ended.WaitAsync(ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        ct.ThrowIfCancellationRequested();
+        await DataDirectory.WaitUntilFreeAsync(verb.DataDirectory, verb.Terminal.Time, ct);
         return ExitCode.Done;
     }, cancellationToken));
 }

@@ -239,7 +239,10 @@ internal sealed partial class Catalog : IHostedService, IAsyncDisposable
             while (await agent.Signal.Reader.WaitToReadAsync(stopped))
             {
                 agent.Signal.Reader.TryRead(out _);
-                if (await FetchAsync(agent, stopped))
+                var fetched = await FetchAsync(agent, stopped);
+                // Only now: whoever waits for the first answer looks at what was published.
+                agent.Tried.TrySetResult();
+                if (fetched)
                 {
                     retry = FirstRetry;
                 }
@@ -295,7 +298,6 @@ internal sealed partial class Catalog : IHostedService, IAsyncDisposable
         finally
         {
             _fetching.Release();
-            agent.Tried.TrySetResult();
         }
 
         agent.Problem = null;

@@ -21,15 +21,16 @@ internal sealed class GatewayMetrics : IDisposable
     private readonly Meter _meter = new(MeterName);
     private readonly Counter<long> _requests;
     private readonly Histogram<double> _durations;
-    private readonly UpDownCounter<long> _legs;
-    private readonly UpDownCounter<long> _clients;
+    private long _legs;
+    private long _clients;
 
     public GatewayMetrics()
     {
         _requests = _meter.CreateCounter<long>("dawn.gateway.requests", "{request}", "MCP requests that clients of the gateway made");
         _durations = _meter.CreateHistogram<double>("dawn.gateway.request.duration", "s", "Time from an MCP request to its answer", null, new InstrumentAdvice<double> { HistogramBucketBoundaries = Buckets });
-        _legs = _meter.CreateUpDownCounter<long>("dawn.gateway.legs", "{leg}", "Conversations that the gateway has open with agents");
-        _clients = _meter.CreateUpDownCounter<long>("dawn.gateway.clients", "{client}", "Clients of the gateway: sessions, and requests without one");
+        // Asked for rather than counted along: what began before anybody listened counts too.
+        _meter.CreateObservableUpDownCounter("dawn.gateway.legs", () => Interlocked.Read(ref _legs), "{leg}", "Conversations that the gateway has open with agents");
+        _meter.CreateObservableUpDownCounter("dawn.gateway.clients", () => Interlocked.Read(ref _clients), "{client}", "Clients of the gateway: sessions, and requests without one");
     }
 
     public void Request(string method, string outcome, TimeSpan took)
@@ -39,13 +40,13 @@ internal sealed class GatewayMetrics : IDisposable
         _durations.Record(took.TotalSeconds, methodTag, outcomeTag);
     }
 
-    public void LegOpened() => _legs.Add(1);
+    public void LegOpened() => Interlocked.Increment(ref _legs);
 
-    public void LegClosed() => _legs.Add(-1);
+    public void LegClosed() => Interlocked.Decrement(ref _legs);
 
-    public void ClientCame() => _clients.Add(1);
+    public void ClientCame() => Interlocked.Increment(ref _clients);
 
-    public void ClientWent() => _clients.Add(-1);
+    public void ClientWent() => Interlocked.Decrement(ref _clients);
 
     public void Dispose() => _meter.Dispose();
 }

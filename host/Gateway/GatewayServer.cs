@@ -9,6 +9,7 @@ using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using ModelContextProtocol.AspNetCore;
 using OpenTelemetry.Metrics;
+using OpenTelemetry.Resources;
 
 namespace Dawn.Gateway;
 
@@ -97,7 +98,7 @@ internal sealed partial class GatewayServer(
         services.Configure<HostOptions>(options => options.ShutdownTimeout = StopTimeout);
         services.AddRoutingCore();
         services.AddHttpContextAccessor();
-        services.AddOpenTelemetry().WithMetrics(metrics => metrics.AddMeter(GatewayMetrics.MeterName, GatewayMetrics.MeterName + ".*").AddPrometheusExporter());
+        services.AddOpenTelemetry().ConfigureResource(resource => resource.AddService("dawn", serviceVersion: McpJson.Version, serviceInstanceId: node.ToString())).WithMetrics(metrics => metrics.AddMeter(GatewayMetrics.MeterName, GatewayMetrics.MeterName + ".*").AddPrometheusExporter());
         services.AddMcpServer(options => options.ServerInfo = new() { Name = "dawn", Title = "Dawn", Version = McpJson.Version }).WithHttpTransport(options =>
         {
             options.SessionMode = HttpServerSessionMode.StatefulForInitializeClients;

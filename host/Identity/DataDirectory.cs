@@ -22,7 +22,7 @@ internal sealed class DataDirectory : IDisposable
         var full = Create(path);
         try
         {
-            return new(full, new FileStream(System.IO.Path.Combine(full, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None));
+            return new(full, OpenLock(full));
         }
         catch (IOException e) when (e is not (DirectoryNotFoundException or PathTooLongException))
         {
@@ -32,6 +32,29 @@ internal sealed class DataDirectory : IDisposable
 
     /// <summary>Opens a directory to read or prepare it, without claiming it.</summary>
     public static DataDirectory Open(string path) => new(Create(path), null);
+
+    /// <summary>Waits until no node runs on a directory.</summary>
+    public static async Task WaitUntilFreeAsync(string path, TimeProvider time, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            try
+            {
+                await OpenLock(path).DisposeAsync();
+                return;
+            }
+            catch (DirectoryNotFoundException)
+            {
+                return;
+            }
+            catch (IOException)
+            {
+                // Nobody tells when a lock is given back.
+                await Task.Delay(TimeSpan.FromMilliseconds(20), time, cancellationToken);
+            }
+        }
+    }
 
     public string File(string name) => System.IO.Path.Combine(Path, name);
 
@@ -72,6 +95,8 @@ internal sealed class DataDirectory : IDisposable
     }
 
     public void Dispose() => _lock?.Dispose();
+
+    private static FileStream OpenLock(string directory) => new(System.IO.Path.Combine(directory, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
 
     private static string Create(string path)
     {

@@ -134,7 +134,7 @@ internal sealed class LinkDialer(Func<string, IPeerTransport?> transports, LinkH
         catch (Exception e)
         {
             // Transports are plugins: whatever one throws is a dial that failed, and no reason for a caller to fall.
-            throw new LinkDialException(DialFault.Unreachable, $"Nothing can be reached at {address}: {e.Message}", e);
+            throw new LinkDialException(DialFault.Unreachable, $"Nothing can be reached at {address}: {e.GetBaseException().Message}", e);
         }
         finally
         {

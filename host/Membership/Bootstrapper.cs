@@ -51,7 +51,7 @@ internal sealed partial class Bootstrapper(
                 // The same cause again and again is one line in the log. What isn't foreseen ends neither this loop nor, with it, the node.
                 if (said != e.Message)
                 {
-                    LogFailed(e is LinkDialException ? null : e, peer.ToString(), said = e.Message);
+                    LogFailed(e is LinkDialException ? null : e, peer.ToString(), (said = e.Message).TrimEnd('.'));
                 }
             }
 
@@ -75,6 +75,6 @@ internal sealed partial class Bootstrapper(
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "No link to {Peer}: {Cause} Dawn goes on trying")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "No link to {Peer}: {Cause}. Dawn goes on trying")]
     private partial void LogFailed(Exception? exception, string peer, string cause);
 }

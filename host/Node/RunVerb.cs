@@ -17,6 +17,10 @@ internal static partial class RunVerb
     // Sessions say goodbye, children end, HTTP drains; then the process goes in any case.
     private static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(9);
 
+    // Settings whose feature is not built yet; their form is checked already, so that a configuration stays good.
+    private static readonly string[] NotInForce =
+        ["Hubs", "Security:CheckpointEvery", "Security:RekeyAfter", "Security:KeepEvidence", "Relay:Enabled", "Relay:BytesPerSecond", "Relay:Memory", "Gateway:TestHooks"];
+
     public static async Task<int> RunAsync(RunOptions options, CancellationToken cancellationToken)
     {
         try
@@ -138,6 +142,11 @@ internal static partial class RunVerb
             file.Refused += problem => LogRefused(logger, problem);
         }
 
+        foreach (var key in NotInForce.Where(key => services.GetRequiredService<IConfiguration>().GetSection($"{DawnConfiguration.Section}:{key}").Exists()))
+        {
+            LogNotInForce(logger, key);
+        }
+
         LogReady(logger, self.Id.ToString(), self.Network.Name);
         var facts = new { node = self.Id.ToString(), ui = gateway is null ? null : gateway + "/", mcp = gateway is null ? null : gateway + "/mcp", listen };
         Console.WriteLine($"ready {JsonSerializer.Serialize(facts)}");
@@ -148,6 +157,9 @@ internal static partial class RunVerb
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Problem}")]
     private static partial void LogRefused(ILogger logger, string problem);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Dawn:{Key} is accepted, but has no effect in this version")]
+    private static partial void LogNotInForce(ILogger logger, string key);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Node {Node} of network '{Network}' is ready")]
     private static partial void LogReady(ILogger logger, string node, string network);

@@ -5,6 +5,7 @@ internal sealed partial class Session
     private void OnTimer()
     {
         (MeshError Error, string Text)? end = null;
+        var hasPath = _context.Outlet.CanReach(Remote);
         lock (Gate)
         {
             if (_end is not null)
@@ -14,7 +15,12 @@ internal sealed partial class Session
 
             var now = Now;
             _timerAt = Never;
-            if (!_out.IsEmpty && now - _progressAt >= ProgressTimeOut.Ticks)
+            _pathlessAt = hasPath ? Never : _pathlessAt;
+            if (_pathlessAt != Never && now - _pathlessAt >= ProgressTimeOut.Ticks)
+            {
+                end = (MeshError.Lost, $"No way to node {Remote.ToShortString()} for {ProgressTimeOut.TotalSeconds:0} s.");
+            }
+            else if (!_out.IsEmpty && now - _progressAt >= ProgressTimeOut.Ticks)
             {
                 end = (MeshError.Lost, $"Node {Remote.ToShortString()} has acknowledged nothing for {ProgressTimeOut.TotalSeconds:0} s.");
             }
@@ -109,6 +115,7 @@ internal sealed partial class Session
 
         var due = Math.Min(Math.Min(_ackAt, _lazyAt), Math.Min(_retransmitAt, _resendAt));
         due = Math.Min(Math.Min(due, _doubtPingAt), now + LongestWait);
+        due = _pathlessAt == Never ? due : Math.Min(due, _pathlessAt + ProgressTimeOut.Ticks);
         due = _out.IsEmpty ? due : Math.Min(due, _progressAt + ProgressTimeOut.Ticks);
         due = Math.Min(due, _channels.Count > 0 ? Math.Min(_silencePingAt, _heardAt + SilenceTimeOut) : _idleSince + IdleTimeOut);
         if (due < _timerAt)

@@ -71,6 +71,7 @@ internal sealed partial class Session
     private long _retransmitAt = Never;
     private long _resendAt = Never;
     private long _resentAt = -ResendPause;
+    private long _pathlessAt = Never;
     private long _doubtedAt = Never;
     private long _doubtPingAt = Never;
     private long _progressAt;
@@ -189,6 +190,8 @@ internal sealed partial class Session
     /// <summary>The path to the other end came or changed: what was under way may be lost, or the other end have been restarted.</summary>
     public void OnPathChanged()
     {
+        // Asked outside of the gate, which is never held while calling out.
+        var hasPath = _context.Outlet.CanReach(Remote);
         lock (Gate)
         {
             if (_end is not null)
@@ -197,6 +200,15 @@ internal sealed partial class Session
             }
 
             var now = Now;
+            if (!hasPath)
+            {
+                // Nothing can be sent; how long that may last is counted also while nothing is outstanding, for whoever waits for an answer.
+                _pathlessAt = Math.Min(_pathlessAt, now);
+                Schedule(now);
+                return;
+            }
+
+            _pathlessAt = Never;
             if (now - _resentAt < ResendPause)
             {
                 // A flapping path must not multiply what is sent.

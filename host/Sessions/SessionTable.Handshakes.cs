@@ -7,6 +7,31 @@ namespace Dawn.Sessions;
 internal sealed partial class SessionTable
 {
     // Begins and repeats until there is a session or time is up.
+    // For a path to come before a new channel is refused.
+    private static readonly TimeSpan PathPatience = TimeSpan.FromSeconds(2);
+
+    // A link that is just being dialled again is worth a moment; after it, the caller had better know at once that nothing was sent.
+    private async ValueTask WaitForPathAsync(NodeId target, CancellationToken cancellationToken)
+    {
+        if (target == identity.Id || port.CanReach(target))
+        {
+            return;
+        }
+
+        using var patience = new CancellationTokenSource(PathPatience, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken, _stopping.Token);
+        try
+        {
+            await port.WaitForRoomAsync(target, either.Token);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw _stopping.IsCancellationRequested
+                ? new MeshException(MeshError.Stopping, "The node is stopping.")
+                : new MeshException(MeshError.Unreachable, $"There is no way to node {target.ToShortString()} now, so nothing was sent. 'dawn peers' shows who is connected.");
+        }
+    }
+
     private async Task OpenAsync(OpeningSession opening)
     {
         await Task.Yield();

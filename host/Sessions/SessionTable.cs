@@ -118,6 +118,7 @@ internal sealed partial class SessionTable(
 
         while (true)
         {
+            await WaitForPathAsync(target, cancellationToken);
             var session = await GetOrOpenAsync(target, cancellationToken);
             try
             {

@@ -96,7 +96,7 @@ public sealed class ExternalServersTests : IAsyncLifetime
         await client.InitializeAsync();
         await client.CallAsync("bump");
         await ReloadAsync("""{ "changed": { "Command": "b", "Share": "members" }, "broken": { "Command": "mended" }, "kept": { "Env": { "B": "2", "A": "1" }, "Command": "a" }, "added": { "Command": "d" } }""",
-            () => _host.Agents.Any(agent => agent.Id == "added"));
+            () => _host.Agents.Select(agent => agent.Id).SequenceEqual(["added", "broken", "changed", "kept"]));
         Assert.Same(kept, Agent("kept"));
         Assert.NotSame(changed, Agent("changed"));
         Assert.True(Agent("changed").Policy.Allows(Callers.Member));
