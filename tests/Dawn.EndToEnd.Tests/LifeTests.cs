@@ -78,6 +78,24 @@ public sealed class LifeTests
     }
 
     [Fact]
+    public async Task AfterAStopTheDirectoryIsFree()
+    {
+        var data = Directory.CreateTempSubdirectory("dawn-e2e-").FullName;
+        try
+        {
+            await using var first = await DawnNode.StartOnAsync(data);
+            var stop = await first.CliAsync("stop");
+            Assert.True(stop.Exit == 0, stop.Err);
+            await using var second = await DawnNode.StartOnAsync(data);
+            Assert.Equal(first.Id, second.Id);
+        }
+        finally
+        {
+            Directory.Delete(data, recursive: true);
+        }
+    }
+
+    [Fact]
     public async Task AStopIsCleanAndQuick()
     {
         await using var node = await DawnNode.StartAsync();

@@ -1,3 +1,4 @@
+using System.IO.Pipelines;
 using Dawn.Commands;
 using Xunit;
 
@@ -107,7 +108,12 @@ public sealed class CommandLineTests
         };
         await CommandRunner.RunAsync(["join", "dawn1a"], actions, cancellationToken: TestContext.Current.CancellationToken);
         await CommandRunner.RunAsync(["join", "-"], actions, new MemoryStream("dawn1b\r\nmore"u8.ToArray()), cancellationToken: TestContext.Current.CancellationToken);
-        Assert.Equal(["dawn1a", "dawn1b"], tickets);
+
+        // Pasted at a terminal: the line ends, and the input doesn't.
+        var open = new Pipe();
+        await open.Writer.WriteAsync("dawn1c\n"u8.ToArray(), TestContext.Current.CancellationToken);
+        await CommandRunner.RunAsync(["join", "-"], actions, open.Reader.AsStream(), cancellationToken: TestContext.Current.CancellationToken);
+        Assert.Equal(["dawn1a", "dawn1b", "dawn1c"], tickets);
         Assert.Equal(5, (await CommandRunner.RunAsync(["demo", "--nodes", "5"], actions, cancellationToken: TestContext.Current.CancellationToken)).Code);
     }
 

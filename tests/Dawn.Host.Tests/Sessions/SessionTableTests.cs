@@ -242,10 +242,36 @@ public class SessionTableTests
         Assert.Equal(MeshError.Unreachable, e.Error);
         Assert.Contains("no way", e.Message, StringComparison.Ordinal);
         var call = SessionTests.CallAsync(a, b);
-        await simulation.Delay(5_000);
+        await simulation.Delay(1_500);
         Assert.False(call.IsCompleted);
         simulation.Heal();
         await call;
+    });
+
+    [Fact]
+    public void Without_a_way_a_new_call_fails_soon_and_one_under_way_after_half_a_minute() => Simulation.Run(1, async simulation =>
+    {
+        var (a, b) = (simulation.AddNode(1), simulation.AddNode(2, (_, channel, _) => HoldAsync(channel)));
+        await using var channel = await a.Table.OpenChannelAsync(b.Id, "echo", "gateway", None);
+        var number = await channel.SendAsync(new byte[1], None);
+        await simulation.Delay(1_000);
+        simulation.Cut();
+        var at = simulation.Milliseconds;
+        var refused = await Simulation.CatchAsync<MeshException>(async () => await a.Table.OpenChannelAsync(b.Id, "echo", "gateway", None));
+        Assert.Equal(MeshError.Unreachable, refused.Error);
+        Assert.InRange(simulation.Milliseconds - at, 1_900, 2_200);
+
+        // Everything is acknowledged, and only an answer is missing: nothing is outstanding that could time out by itself.
+        var lost = await Simulation.CatchAsync<MeshException>(async () => await channel.ReceiveAsync(None));
+        Assert.Equal(MeshError.Lost, lost.Error);
+        Assert.True(channel.WasTransmitted(number));
+        Assert.InRange(simulation.Milliseconds - at, 29_000, 32_000);
+
+        static async Task HoldAsync(MeshChannel channel)
+        {
+            using var message = await channel.ReceiveAsync(None);
+            await channel.ReceiveAsync(None);
+        }
     });
 
     [Fact]

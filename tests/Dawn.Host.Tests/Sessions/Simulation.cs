@@ -100,7 +100,14 @@ internal sealed class Simulation(int seed) : SynchronizationContext
 
     public Task Delay(int milliseconds) => Task.Delay(TimeSpan.FromMilliseconds(milliseconds), Time);
 
-    public void Cut() => IsCut = true;
+    public void Cut()
+    {
+        IsCut = true;
+        foreach (var node in _nodes.Values)
+        {
+            node.OnPathsChanged(_nodes.Keys);
+        }
+    }
 
     public void Heal()
     {
@@ -226,6 +233,11 @@ internal sealed class SimulatedNode : IEnvelopePort, IChannelAcceptor
         var healed = _healed;
         _healed = new();
         healed.TrySetResult();
+        OnPathsChanged(nodes);
+    }
+
+    public void OnPathsChanged(IEnumerable<NodeId> nodes)
+    {
         foreach (var node in nodes)
         {
             PathChanged?.Invoke(node);
