@@ -46,7 +46,7 @@ public class AgentRelayTests
         options.Handlers.NotificationHandlers = [new(NotificationMethods.ProgressNotification, (_, _) => { Interlocked.Increment(ref seen); return default; })];
         var client = await gateway.ConnectAsync("/mcp/first", version, options);
         await client.CallToolAsync("report", progress: new Progress<ProgressNotificationValue>(), cancellationToken: Stop);
-        await UntilAsync(() => Volatile.Read(ref seen) == 3, "three reports");
+        await Eventually.HoldsAsync(() => Volatile.Read(ref seen) == 3, "three reports");
     }
 
     [Fact(Timeout = Limit)]
@@ -73,7 +73,7 @@ public class AgentRelayTests
         var client = await gateway.ConnectAsync("/mcp/first", Initialize, options);
         await client.SetLoggingLevelAsync(LoggingLevel.Debug, cancellationToken: Stop);
         await client.CallToolAsync("report", cancellationToken: Stop);
-        await UntilAsync(() => Volatile.Read(ref logged) == 3, "three log messages");
+        await Eventually.HoldsAsync(() => Volatile.Read(ref logged) == 3, "three log messages");
     }
 
     [Theory(Timeout = Limit)]
@@ -108,12 +108,12 @@ public class AgentRelayTests
         options.Handlers.NotificationHandlers = [new(NotificationMethods.ResourceUpdatedNotification, (n, _) => { updated.Enqueue((string)n.Params!["uri"]!); return default; })];
         var client = await gateway.ConnectAsync("/mcp/first", Initialize, options);
         await client.SubscribeToResourceAsync("test://static", cancellationToken: Stop);
-        await UntilAsync(() => { _ = agent.UpdateAsync("test://static"); return !updated.IsEmpty; }, "an update");
+        await Eventually.HoldsAsync(() => { _ = agent.UpdateAsync("test://static"); return !updated.IsEmpty; }, "an update");
 
         await gateway.Network.BreakAsync(new(FakeNetwork.Here, "first"));
         await client.ListToolsAsync(cancellationToken: Stop);
         updated.Clear();
-        await UntilAsync(() => { _ = agent.UpdateAsync("test://static"); return !updated.IsEmpty; }, "an update on the new leg");
+        await Eventually.HoldsAsync(() => { _ = agent.UpdateAsync("test://static"); return !updated.IsEmpty; }, "an update on the new leg");
         Assert.All(updated, uri => Assert.Equal("test://static", uri));
     }
 
@@ -180,7 +180,7 @@ public class AgentRelayTests
         }
 
         await agent.SlowCancelled.Task.WaitAsync(Patience, Stop);
-        await UntilAsync(() => gateway.Dialer.Open == 0 && gateway.Relays.Clients == 0, "no legs, no clients");
+        await Eventually.HoldsAsync(() => gateway.Dialer.Open == 0 && gateway.Relays.Clients == 0, "no legs, no clients");
     }
 
     [Fact(Timeout = Limit)]
@@ -243,7 +243,7 @@ public class AgentRelayTests
             await client.ListToolsAsync(cancellationToken: Stop);
             Assert.Equal(1, gateway.Dialer.Open);
             await client.DisposeAsync();
-            await UntilAsync(() => gateway.Dialer.Open == 0, "no legs");
+            await Eventually.HoldsAsync(() => gateway.Dialer.Open == 0, "no legs");
         }
     }
 

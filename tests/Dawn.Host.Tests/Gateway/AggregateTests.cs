@@ -1,6 +1,5 @@
 #pragma warning disable MCP9005 // Deprecated by 2026-07-28, and carried all the same.
 using System.Collections.Concurrent;
-using System.Text;
 using System.Text.Json.Nodes;
 using System.Threading.Channels;
 using Dawn.Agents;
@@ -18,21 +17,6 @@ namespace Dawn.Tests.Gateway;
 
 public class AggregateTests
 {
-    private static async Task AnswerAsync(MeshChannel channel, Func<string, string> resultOf)
-    {
-        while (await channel.ReceiveAsync(Stop) is { } buffer)
-        {
-            using (buffer)
-            {
-                var request = JsonNode.Parse(buffer.Span)!;
-                if (request["id"] is { } id)
-                {
-                    await channel.SendAsync(Encoding.UTF8.GetBytes($$"""{"jsonrpc":"2.0","id":{{id.ToJsonString()}},"result":{{resultOf((string)request["method"]!)}}}"""), Stop);
-                }
-            }
-        }
-    }
-
     private const int Limit = 60_000;
 
     [Theory(Timeout = Limit)]
@@ -110,14 +94,14 @@ public class AggregateTests
         await using var gateway = await StartAsync(TestContext.Current.CancellationToken);
         gateway.Add("first", FakeNetwork.There, "theirs");
         var client = await gateway.ConnectAsync("/mcp", version);
-        await UntilAsync(() => Names(client).Contains("first__echo"), "the first");
+        await Eventually.HoldsAsync(() => Names(client).Contains("first__echo"), "the first");
         gateway.Add("first", FakeNetwork.Here, "mine");
         var clash = $"first-{FakeNetwork.Here.ToString()[..6]}__echo";
-        await UntilAsync(() => Names(client).Contains(clash), "the second");
+        await Eventually.HoldsAsync(() => Names(client).Contains(clash), "the second");
 
         // Neither the local one's precedence nor the other's absence moves a name.
         gateway.Network.Remove(new(FakeNetwork.There, "first"));
-        await UntilAsync(() => !Names(client).Contains("first__echo"), "the first one's end");
+        await Eventually.HoldsAsync(() => !Names(client).Contains("first__echo"), "the first one's end");
         Assert.Contains(clash, Names(client));
         Assert.Equal("mine: x", Text(await client.CallToolAsync(clash, new Dictionary<string, object?> { ["text"] = "x" }, cancellationToken: Stop)));
     }
@@ -154,10 +138,11 @@ public class AggregateTests
         await client.ListToolsAsync(cancellationToken: Stop);
 
         // The stream for such messages opens beside the session, so the first may come before it.
+        using var rounds = new PeriodicTimer(TimeSpan.FromMilliseconds(200));
         for (var round = 0; !announced.Reader.TryRead(out _); round++)
         {
             gateway.Add($"agent-{round}", FakeNetwork.There);
-            await Task.Delay(200, Stop);
+            await rounds.WaitForNextTickAsync(Stop);
         }
 
         while (announced.Reader.TryRead(out _))
@@ -190,7 +175,7 @@ public class AggregateTests
         var older = gateway.Add("older", FakeNetwork.There);
         gateway.Network.Remove(new(FakeNetwork.There, "older"));
         AddOlder(gateway, "older", older);
-        await UntilAsync(() => gateway.Catalog.GetAsync(Stop).GetAwaiter().GetResult().Tools.Any(tool => (string?)tool["name"] == "older__echo"), "the older agent");
+        await Eventually.HoldsAsync(() => gateway.Catalog.GetAsync(Stop).GetAwaiter().GetResult().Tools.Any(tool => (string?)tool["name"] == "older__echo"), "the older agent");
 
         var wrapped = ResourceUris.Wrap(new(FakeNetwork.There, "older"), "test://static");
         var wanted = new JsonObject { ["toolsListChanged"] = true, ["resourceSubscriptions"] = new JsonArray(wrapped, "nonsense://") };
@@ -207,14 +192,14 @@ public class AggregateTests
         Assert.Equal(NotificationMethods.ToolListChangedNotification, (string?)changed["method"]);
         Assert.Equal(42, (int)changed["params"]!["_meta"]!["io.modelcontextprotocol/subscriptionId"]!);
 
-        await UntilAsync(() => older.Subscribed("test://static"), "the subscription at the agent");
+        await Eventually.HoldsAsync(() => older.Subscribed("test://static"), "the subscription at the agent");
         await older.UpdateAsync("test://static");
         var updated = await NextAsync(messages);
         Assert.Equal((NotificationMethods.ResourceUpdatedNotification, wrapped), ((string?)updated["method"], (string?)updated["params"]!["uri"]));
         Assert.Equal(42, (int)updated["params"]!["_meta"]!["io.modelcontextprotocol/subscriptionId"]!);
 
         response.Dispose();
-        await UntilAsync(() => gateway.Relays.Clients == 0 && gateway.Dialer.Open == 0, "no legs");
+        await Eventually.HoldsAsync(() => gateway.Relays.Clients == 0 && gateway.Dialer.Open == 0, "no legs");
     }
 
     [Fact(Timeout = Limit)]
@@ -229,7 +214,7 @@ public class AggregateTests
         var wrapped = ResourceUris.Wrap(new(FakeNetwork.There, "first"), "test://static");
         await client.SetLoggingLevelAsync(LoggingLevel.Info, cancellationToken: Stop);
         await client.SubscribeToResourceAsync(wrapped, cancellationToken: Stop);
-        await UntilAsync(() => { _ = agent.UpdateAsync("test://static"); return !updated.IsEmpty; }, "an update");
+        await Eventually.HoldsAsync(() => { _ = agent.UpdateAsync("test://static"); return !updated.IsEmpty; }, "an update");
         Assert.All(updated, uri => Assert.Equal(wrapped, uri));
         await client.UnsubscribeFromResourceAsync(wrapped, cancellationToken: Stop);
         Assert.False(agent.Subscribed("test://static"));
@@ -249,7 +234,7 @@ public class AggregateTests
 
         agent.AddTool("more");
         gateway.Network.NewDigest(new(FakeNetwork.Here, "first"), "2");
-        await UntilAsync(() => Names(client).Contains("first__more"), "the new tool");
+        await Eventually.HoldsAsync(() => Names(client).Contains("first__more"), "the new tool");
     }
 
     [Fact(Timeout = Limit)]
@@ -315,42 +300,11 @@ public class AggregateTests
         }
 
         gateway.Network.NewDigest(new(FakeNetwork.Here, "many"), "2");
-        await UntilAsync(() => gateway.Catalog.GetAsync(Stop).GetAwaiter().GetResult().Tools.Length > 1500, "many tools");
+        await Eventually.HoldsAsync(() => gateway.Catalog.GetAsync(Stop).GetAwaiter().GetResult().Tools.Length > 1500, "many tools");
         var client = await gateway.ConnectAsync("/mcp", Initialize);
         Assert.True(Names(client).Count > 1500);
         var page = (await gateway.SendAsync("/mcp", "tools/list"))["result"]!;
         Assert.Equal(("1000", 1000), ((string?)page["nextCursor"], page["tools"]!.AsArray().Count));
-    }
-
-    [Fact(Timeout = Limit)]
-    public async Task AnAgentsDoubledKeysHarmItsOwnListsAlone()
-    {
-        await using var gateway = await StartAsync(TestContext.Current.CancellationToken);
-        gateway.Network.Add("odd", FakeNetwork.There, channel => AnswerAsync(channel, method => method switch
-        {
-            "server/discover" => """{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{},"prompts":{}}}""",
-            "tools/list" => """{"tools":[{"name":"a","name":"b"},{"name":"deep","inputSchema":{"type":"object","type":"object"}},{"name":"sound","inputSchema":{"type":"object"}}]}""",
-            _ => "[]",
-        }));
-        await UntilAsync(() => gateway.Catalog.GetAsync(Stop).GetAwaiter().GetResult().Tools.Length == 1, "the one that is sound");
-        gateway.Add("first", FakeNetwork.Here);
-        await UntilAsync(() => gateway.Catalog.GetAsync(Stop).GetAwaiter().GetResult().Tools.Any(tool => (string?)tool["name"] == "first__echo"), "the other agent");
-        Assert.Contains((await gateway.Catalog.GetAsync(Stop)).Tools, tool => (string?)tool["name"] == "odd__sound");
-    }
-
-    [Fact(Timeout = Limit)]
-    public async Task AnAgentsDoubledKeysEndItsConversationAndLeaveNobodyWaiting()
-    {
-        await using var gateway = await StartAsync(TestContext.Current.CancellationToken);
-        gateway.Network.Add("odd", FakeNetwork.There, async channel =>
-        {
-            using (await channel.ReceiveAsync(Stop))
-            {
-                await channel.SendAsync(Encoding.UTF8.GetBytes("""{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progressToken":2}}"""), Stop);
-            }
-        });
-        var answer = await gateway.SendAsync("/mcp/odd", "tools/list").WaitAsync(Patience, Stop);
-        Assert.Equal("outcome-unknown", (string?)answer["error"]!["data"]!["dawn"]);
     }
 
     [Theory(Timeout = Limit)]

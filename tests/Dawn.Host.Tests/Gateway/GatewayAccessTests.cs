@@ -137,7 +137,7 @@ public class GatewayAccessTests
         await gateway.Server.StopAsync(Stop).WaitAsync(Patience, Stop);
         Assert.Equal("outcome-unknown", (string?)(await call)["error"]!["data"]!["dawn"]);
         await agent.SlowCancelled.Task.WaitAsync(Patience, Stop);
-        await UntilAsync(() => gateway.Relays.Clients == 0, "no clients");
+        await Eventually.HoldsAsync(() => gateway.Relays.Clients == 0, "no clients");
         await gateway.Pool.DisposeAsync();
         Assert.Equal(0, gateway.Dialer.Open);
         Assert.NotNull(client);

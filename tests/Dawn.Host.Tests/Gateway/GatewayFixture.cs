@@ -106,8 +106,8 @@ internal sealed class GatewayFixture : IAsyncDisposable
     /// <summary>Waits until the catalog knows some agent and has closed its own legs.</summary>
     public async Task SettleAsync()
     {
-        await UntilAsync(() => Catalog.GetAsync(Stop) is { IsCompletedSuccessfully: true } view && !view.GetAwaiter().GetResult().Tools.IsEmpty, "tools in the catalog");
-        await UntilAsync(() => Dialer.Open == 0, "no legs of the catalog");
+        await Eventually.HoldsAsync(() => Catalog.GetAsync(Stop) is { IsCompletedSuccessfully: true } view && !view.GetAwaiter().GetResult().Tools.IsEmpty, "tools in the catalog");
+        await Eventually.HoldsAsync(() => Dialer.Open == 0, "no legs of the catalog");
     }
 
     /// <summary>Sends a raw request and returns its last message.</summary>
@@ -120,17 +120,6 @@ internal sealed class GatewayFixture : IAsyncDisposable
     public static IEnumerable<JsonNode> Messages(string body) => body.StartsWith('{')
         ? [JsonNode.Parse(body)!]
         : body.Split('\n').Where(line => line.StartsWith("data: {", StringComparison.Ordinal)).Select(line => JsonNode.Parse(line["data: ".Length..])!);
-
-    /// <summary>Waits for what another task brings about.</summary>
-    public static async Task UntilAsync(Func<bool> condition, string what)
-    {
-        var started = TimeProvider.System.GetTimestamp();
-        while (!condition())
-        {
-            Assert.True(TimeProvider.System.GetElapsedTime(started) < Patience, $"Not within {Patience}: {what}");
-            await Task.Delay(10, Stop);
-        }
-    }
 
     public async ValueTask DisposeAsync()
     {

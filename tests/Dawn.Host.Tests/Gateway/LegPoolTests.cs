@@ -30,7 +30,7 @@ public sealed class LegPoolTests : IAsyncDisposable
         await CallAsync(key, TestContext.Current.CancellationToken);
         Assert.Equal((1, 1), (_dialer.Open, _network.Dials));
         _time.Advance(TimeSpan.FromSeconds(80));
-        await GatewayFixture.UntilAsync(() => _dialer.Open == 0, "the idle leg closed");
+        await Eventually.HoldsAsync(() => _dialer.Open == 0, "the idle leg closed");
     }
 
     [Fact(Timeout = 30_000)]

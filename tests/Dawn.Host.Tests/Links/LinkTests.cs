@@ -83,7 +83,7 @@ public class LinkTests
     public async Task The_first_round_trip_is_measured_at_once()
     {
         var (a, b) = await LinkAsync();
-        await UntilAsync(() => a.Link.RoundTrip is not null && b.Link.RoundTrip is not null);
+        await Eventually.HoldsAsync(() => a.Link.RoundTrip is not null && b.Link.RoundTrip is not null);
         Assert.Equal(TimeSpan.Zero, a.Link.RoundTrip);
         await CloseAsync(a, b);
     }
@@ -140,13 +140,13 @@ public class LinkTests
     public async Task A_record_that_was_altered_ends_the_link(int at)
     {
         var (a, b) = await LinkAsync();
-        await UntilAsync(() => a.Link.RoundTrip is not null && b.Link.RoundTrip is not null);
+        await Eventually.HoldsAsync(() => a.Link.RoundTrip is not null && b.Link.RoundTrip is not null);
         _faults.ToListener.CorruptAt = _faults.ToListener.Seen.Length + at;
         a.Link.TrySend(LinkFrame.Envelope, default, new byte[2_000]);
         if (at == 1)
         {
             // A length that became too great waits for bytes that never come, and takes later records for them.
-            await UntilAsync(() => !a.Link.TrySend(LinkFrame.Envelope, default, new byte[2_000]) || b.Link.Ended.IsCompleted);
+            await Eventually.HoldsAsync(() => !a.Link.TrySend(LinkFrame.Envelope, default, new byte[2_000]) || b.Link.Ended.IsCompleted);
         }
 
         Assert.Equal(LinkEnd.Protocol, (await b.Node.Handler.NextAsync(LinkEventKind.Down)).End);
@@ -157,7 +157,7 @@ public class LinkTests
     public async Task A_record_that_is_replayed_ends_the_link()
     {
         var (a, b) = await LinkAsync();
-        await UntilAsync(() => a.Link.RoundTrip is not null && b.Link.RoundTrip is not null);
+        await Eventually.HoldsAsync(() => a.Link.RoundTrip is not null && b.Link.RoundTrip is not null);
         _faults.ToListener.Alter = bytes => [.. bytes, .. bytes];
         a.Link.TrySend(LinkFrame.Envelope, default, [1]);
         Assert.Equal([1], (await b.Node.Handler.NextAsync(LinkEventKind.Frame)).Body);
@@ -171,7 +171,7 @@ public class LinkTests
         for (var i = 0; i < 20; i++)
         {
             _time.Advance(TimeSpan.FromSeconds(6));
-            await UntilAsync(() => !((Link)a.Link).IsSuspect && !((Link)b.Link).IsSuspect);
+            await Eventually.HoldsAsync(() => !((Link)a.Link).IsSuspect && !((Link)b.Link).IsSuspect);
         }
 
         Assert.False(a.Link.Ended.IsCompleted || b.Link.Ended.IsCompleted);
@@ -231,7 +231,7 @@ public class LinkTests
     {
         var (a, _) = await LinkAsync(new() { QueueBytes = 256 * 1024 });
         _faults.ToListener.Pause();
-        await UntilAsync(() => !a.Link.TrySend(LinkFrame.Envelope, default, new byte[16_000]));
+        await Eventually.HoldsAsync(() => !a.Link.TrySend(LinkFrame.Envelope, default, new byte[16_000]));
         using var cancel = new CancellationTokenSource();
         var room = a.Link.WaitForRoomAsync(cancel.Token).AsTask();
         await cancel.CancelAsync();
@@ -301,15 +301,6 @@ public class LinkTests
     }
 
     // For what another thread is about to do; it yields instead of sleeping, and gives up.
-    private static async Task UntilAsync(Func<bool> condition)
-    {
-        using var patience = new CancellationTokenSource(LinkNode.Patience);
-        while (!condition())
-        {
-            patience.Token.ThrowIfCancellationRequested();
-            await Task.Yield();
-        }
-    }
 
     private async Task<((LinkNode Node, ILink Link) Dialer, (LinkNode Node, ILink Link) Listener)> LinkAsync(LinkOptions? options = null, INodeIdentity? first = null)
     {

@@ -39,7 +39,7 @@ public sealed class AdmissionTests
         Assert.Equal((CertificateRole)role, newcomer.Self.Certificate.Role);
         await newcomer.LinkToAsync(issuer);
         newcomer.Publish("echo");
-        await MeshNode.EventuallyAsync(() => issuer.Records.Find(newcomer.Id) is not null);
+        await Eventually.HoldsAsync(() => issuer.Records.Find(newcomer.Id) is not null);
         await newcomer.CallAsync(issuer);
         await issuer.CallAsync(newcomer);
         Assert.Equal((CertificateRole)role, Assert.Single(issuer.Agent.Callers).Role);

@@ -26,7 +26,7 @@ public sealed class BootstrapperTests
         await bootstrapper.StartAsync(Cancel);
         for (var round = 0; round < 3; round++)
         {
-            await MeshNode.EventuallyAsync(() => b.Links.TryGet(a.Id, out _), PassTime);
+            await Eventually.HoldsAsync(() => b.Links.TryGet(a.Id, out _), PassTime);
             Assert.True(b.Links.TryGet(a.Id, out var link));
             await link.CloseAsync(LinkEnd.Stopping).AsTask().WaitAsync(MeshNode.Patience, Cancel);
         }
@@ -41,9 +41,9 @@ public sealed class BootstrapperTests
         await using var b = await (await NodeAsync()).ListenAsync();
         using var bootstrapper = Of(a, new PeerAddress(b.AddressOf(0), null), new PeerAddress(b.AddressOf(1), null));
         await bootstrapper.StartAsync(Cancel);
-        await MeshNode.EventuallyAsync(() => b.Links.TryGet(a.Id, out _));
+        await Eventually.HoldsAsync(() => b.Links.TryGet(a.Id, out _));
         var end = _time.GetUtcNow() + TimeSpan.FromSeconds(40);
-        await MeshNode.EventuallyAsync(() => _time.GetUtcNow() >= end, PassTime);
+        await Eventually.HoldsAsync(() => _time.GetUtcNow() >= end, PassTime);
         // Each is dialled once, and once more at most where both were dialled at the same time.
         Assert.InRange(_network.Connections, 1, 3);
         Assert.True(a.Links.TryGet(b.Id, out _));
@@ -58,7 +58,7 @@ public sealed class BootstrapperTests
         var tries = 0;
         var transport = new Moody(a.Transport, () => Interlocked.Increment(ref tries) switch
         {
-            1 => new NotImplementedException("a fault of its own"),
+            1 => new NotSupportedException("a fault of its own"),
             2 => new OperationCanceledException("nobody asked for it"),
             _ => null,
         });
@@ -66,7 +66,7 @@ public sealed class BootstrapperTests
         var dialer = new LinkDialer(_ => transport, handshake, a.Links, new Dawn.Links.LinkOptions(), _time);
         using var bootstrapper = new Bootstrapper(a.Settings(new PeerAddress(b.Address, b.Id)), a.Self, a.Links, dialer, new Random(1), _time, NullLogger<Bootstrapper>.Instance);
         await bootstrapper.StartAsync(Cancel);
-        await MeshNode.EventuallyAsync(() => b.Links.TryGet(a.Id, out _), PassTime);
+        await Eventually.HoldsAsync(() => b.Links.TryGet(a.Id, out _), PassTime);
         Assert.False(bootstrapper.ExecuteTask!.IsCompleted);
         await bootstrapper.StopAsync(Cancel);
     }

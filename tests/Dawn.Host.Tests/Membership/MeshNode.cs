@@ -96,7 +96,7 @@ internal sealed class MeshNode : IAsyncDisposable
     public async Task LinkToAsync(MeshNode other)
     {
         await Dialer.DialAsync(other.Address, other.Id, CancellationToken.None).WaitAsync(Patience);
-        await EventuallyAsync(() => other.Router.CanReach(Id));
+        await Eventually.HoldsAsync(() => other.Router.CanReach(Id));
     }
 
     /// <summary>Signs a record and spreads it, as the node does of itself.</summary>
@@ -124,24 +124,31 @@ internal sealed class MeshNode : IAsyncDisposable
 
     public static DawnSettings SettingsOf(string directory, EncryptionMode encryption, params PeerAddress[] bootstrap) => new()
     {
-        DataDirectory = directory, Mode = "decentralized", Hubs = [], Listen = [], Advertise = [], Bootstrap = [.. bootstrap], Owners = [], NetworkName = "home",
-        NetworkSecret = null, Encryption = encryption, CheckpointEvery = 64, RekeyAfter = TimeSpan.FromMinutes(10), KeepEvidence = false, GatewayUrl = null, GatewayToken = null,
-        GatewayCertificate = null, GatewayCertificatePassword = null, GatewayTestHooks = false, PluginDirectory = "", RelayEnabled = true, RelayBytesPerSecond = null, RelayMemory = 1,
+        DataDirectory = directory,
+        Mode = "decentralized",
+        Hubs = [],
+        Listen = [],
+        Advertise = [],
+        Bootstrap = [.. bootstrap],
+        Owners = [],
+        NetworkName = "home",
+        NetworkSecret = null,
+        Encryption = encryption,
+        CheckpointEvery = 64,
+        RekeyAfter = TimeSpan.FromMinutes(10),
+        KeepEvidence = false,
+        GatewayUrl = null,
+        GatewayToken = null,
+        GatewayCertificate = null,
+        GatewayCertificatePassword = null,
+        GatewayTestHooks = false,
+        PluginDirectory = "",
+        RelayEnabled = true,
+        RelayBytesPerSecond = null,
+        RelayMemory = 1,
     };
 
     public static TimeSpan Patience { get; } = TimeSpan.FromSeconds(30);
-
-    /// <summary>Waits for what must come about by itself.</summary>
-    /// <param name="meanwhile">Done between looks, such as letting time pass.</param>
-    public static async Task EventuallyAsync(Func<bool> condition, Action? meanwhile = null)
-    {
-        using var patience = new CancellationTokenSource(Patience);
-        while (!condition())
-        {
-            meanwhile?.Invoke();
-            await Task.Delay(2, patience.Token);
-        }
-    }
 
     public async ValueTask DisposeAsync()
     {

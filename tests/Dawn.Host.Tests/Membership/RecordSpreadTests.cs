@@ -1,6 +1,5 @@
 using Dawn.Identity;
 using Dawn.Links;
-using Dawn.Membership;
 using Dawn.Testing.InMemory;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;
@@ -22,9 +21,9 @@ public sealed class RecordSpreadTests
         var early = a.Publish("echo");
         await a.LinkToAsync(b);
         await b.LinkToAsync(c);
-        await MeshNode.EventuallyAsync(() => c.Records.Find(a.Id)?.Sequence == early.Sequence);
+        await Eventually.HoldsAsync(() => c.Records.Find(a.Id)?.Sequence == early.Sequence);
         var late = a.Publish("echo", "notes");
-        await MeshNode.EventuallyAsync(() => c.Records.Find(a.Id)?.Sequence == late.Sequence);
+        await Eventually.HoldsAsync(() => c.Records.Find(a.Id)?.Sequence == late.Sequence);
         Assert.Equal(["echo", "notes"], c.Directory.Snapshot.Where(entry => entry.Address.Node == a.Id).Select(entry => entry.Address.Agent));
         // Known of, and out of reach.
         Assert.All(c.Directory.Snapshot.Where(entry => entry.Address.Node == a.Id), entry => Assert.False(entry.Online));
@@ -52,7 +51,7 @@ public sealed class RecordSpreadTests
         await c.LinkToAsync(a);
         var before = await QuietAsync();
         var record = a.Publish("echo");
-        await MeshNode.EventuallyAsync(() => b.Records.Find(a.Id) is not null && c.Records.Find(a.Id) is not null);
+        await Eventually.HoldsAsync(() => b.Records.Find(a.Id) is not null && c.Records.Find(a.Id) is not null);
         var after = await QuietAsync();
         // To b and to c, and at most once between the two in each direction; never back to a.
         Assert.InRange((after - before) / record.Encoded.Length, 2, 4);
@@ -60,7 +59,7 @@ public sealed class RecordSpreadTests
         async Task<long> QuietAsync()
         {
             var (last, same) = (-1L, 0);
-            await MeshNode.EventuallyAsync(() =>
+            await Eventually.HoldsAsync(() =>
             {
                 var now = links.Sum(link => (long)link.ToListener.Seen.Length + link.ToDialer.Seen.Length);
                 (same, last) = (now == last ? same + 1 : 0, now);
@@ -90,7 +89,7 @@ public sealed class RecordSpreadTests
 
         // Behind all of them on the same link: when it is there, they were seen.
         var good = c.Publish("echo");
-        await MeshNode.EventuallyAsync(() => a.Records.Find(c.Id) is not null);
+        await Eventually.HoldsAsync(() => a.Records.Find(c.Id) is not null);
         Assert.Equal([c.Id], heard);
         Assert.Equal(good.Sequence, a.Records.Find(c.Id)!.Sequence);
         Assert.Equal([c.Id], b.Records.Snapshot().Select(record => record.Node));
@@ -120,7 +119,7 @@ public sealed class RecordSpreadTests
         Assert.Equal(100, Volatile.Read(ref changes));
         _time.Advance(TimeSpan.FromSeconds(1));
         var later = a.Publish("echo");
-        await MeshNode.EventuallyAsync(() => b.Records.Find(a.Id)!.Sequence == later.Sequence);
+        await Eventually.HoldsAsync(() => b.Records.Find(a.Id)!.Sequence == later.Sequence);
     }
 
     private byte[] Record(INodeIdentity of, TimeSpan ahead = default)

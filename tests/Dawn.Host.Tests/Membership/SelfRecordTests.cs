@@ -36,7 +36,7 @@ public sealed class SelfRecordTests : IAsyncDisposable
     {
         await StartAsync();
         _host.TryAdd(new EchoAgent());
-        await MeshNode.EventuallyAsync(() => Own.Agents.Length == 1, () => _time.Advance(TimeSpan.FromMilliseconds(10)));
+        await Eventually.HoldsAsync(() => Own.Agents.Length == 1, () => _time.Advance(TimeSpan.FromMilliseconds(10)));
     }
 
     [Fact]
@@ -50,7 +50,7 @@ public sealed class SelfRecordTests : IAsyncDisposable
             // Never taken for its own.
             Assert.True(Own.Sequence < theirs.Sequence);
             var since = _time.GetUtcNow();
-            await MeshNode.EventuallyAsync(() => Own.Sequence > theirs.Sequence, () => _time.Advance(TimeSpan.FromMilliseconds(round == 0 ? 10 : 1_000)));
+            await Eventually.HoldsAsync(() => Own.Sequence > theirs.Sequence, () => _time.Advance(TimeSpan.FromMilliseconds(round == 0 ? 10 : 1_000)));
             Assert.True(round == 0 ? _time.GetUtcNow() - since < TimeSpan.FromSeconds(30) : _time.GetUtcNow() - since > TimeSpan.FromSeconds(1));
         }
     }
@@ -62,7 +62,7 @@ public sealed class SelfRecordTests : IAsyncDisposable
         var first = Own.Sequence;
         _time.Advance(TimeSpan.FromHours(11));
         Assert.Equal(first, Own.Sequence);
-        await MeshNode.EventuallyAsync(() => Own.Sequence > first, () => _time.Advance(TimeSpan.FromMinutes(5)));
+        await Eventually.HoldsAsync(() => Own.Sequence > first, () => _time.Advance(TimeSpan.FromMinutes(5)));
         Assert.True(Own.NotAfter > _time.GetUtcNow() + TimeSpan.FromHours(20));
     }
 
@@ -74,7 +74,7 @@ public sealed class SelfRecordTests : IAsyncDisposable
         var changes = 0;
         _table.Changed += _ => Interlocked.Increment(ref changes);
         var end = _time.GetUtcNow() + TimeSpan.FromMinutes(40);
-        await MeshNode.EventuallyAsync(() => _time.GetUtcNow() >= end, () => _time.Advance(TimeSpan.FromSeconds(5)));
+        await Eventually.HoldsAsync(() => _time.GetUtcNow() >= end, () => _time.Advance(TimeSpan.FromSeconds(5)));
         Assert.InRange(Volatile.Read(ref changes), 1, 21);
         Assert.Null(_table.Find(_self.Id));
     }
@@ -102,10 +102,10 @@ public sealed class SelfRecordTests : IAsyncDisposable
         Directory.CreateDirectory(path);
         _host.TryAdd(new EchoAgent());
         var end = _time.GetUtcNow() + TimeSpan.FromSeconds(5);
-        await MeshNode.EventuallyAsync(() => _time.GetUtcNow() >= end, () => _time.Advance(TimeSpan.FromMilliseconds(50)));
+        await Eventually.HoldsAsync(() => _time.GetUtcNow() >= end, () => _time.Advance(TimeSpan.FromMilliseconds(50)));
         Assert.Empty(Own.Agents);
         Directory.Delete(path);
-        await MeshNode.EventuallyAsync(() => Own.Agents.Length == 1, () => _time.Advance(TimeSpan.FromSeconds(5)));
+        await Eventually.HoldsAsync(() => Own.Agents.Length == 1, () => _time.Advance(TimeSpan.FromSeconds(5)));
         Assert.False(_record.ExecuteTask!.IsCompleted);
     }
 

@@ -111,10 +111,10 @@ public sealed class AssemblyAgentTests : IAsyncDisposable
         var far = new Caller(FakeAgentHost.Node, "x", CertificateRole.Guest, IsLocal: false);
         Assert.True((await StartAsync(TestContext.Current.CancellationToken)).Policy.Allows(far));
         Manifest("""{ "share": "owner", "tools": { "grow": "owner", "ask": "guest" } }""");
-        await _sandbox.UntilAsync(() => Policy?.Allows(far) == false);
+        await Eventually.HoldsAsync(() => Policy?.Allows(far) == false);
         _sandbox["first:Share"] = "guest";
         _sandbox["first:Tools:ask"] = "owner";
-        await _sandbox.UntilAsync(() => Policy?.Allows(far) == true);
+        await Eventually.HoldsAsync(() => Policy?.Allows(far) == true);
         Assert.Equal((false, false, true), (Policy!.AllowsTool(far, "grow"), Policy.AllowsTool(far, "ask"), Policy.AllowsTool(far, "greet")));
     }
 
@@ -125,7 +125,7 @@ public sealed class AssemblyAgentTests : IAsyncDisposable
         await _sandbox.Host.StartAsync(TestContext.Current.CancellationToken);
         Assert.Equal(PluginState.Disabled, _sandbox.Status("agents/first").State);
         _sandbox["first:Enabled"] = "true";
-        await _sandbox.UntilAsync(() => _sandbox.Agents.Agents.Count == 1);
+        await Eventually.HoldsAsync(() => _sandbox.Agents.Agents.Count == 1);
     }
 
     [Theory(Timeout = Limit)]
@@ -197,7 +197,7 @@ public sealed class AssemblyAgentTests : IAsyncDisposable
     {
         await StartAsync(TestContext.Current.CancellationToken);
         Directory.Delete(Path.Combine(_sandbox.Directory, "agents/first"), recursive: true);
-        await _sandbox.UntilAsync(() => _sandbox.Agents.Agents.Count == 0 && _sandbox.Host.Snapshot.Count == 0);
+        await Eventually.HoldsAsync(() => _sandbox.Agents.Agents.Count == 0 && _sandbox.Host.Snapshot.Count == 0);
     }
 
     private AgentPolicy? Policy => _sandbox.Agents.Agents.SingleOrDefault()?.Policy;

@@ -74,9 +74,9 @@ public sealed class PluginHostTests : IAsyncDisposable
         Sandbox.Install("transport-tcp", "transport-tcp");
         Sandbox["bad:Do"] = misdeed;
         var starting = Sandbox.Host.StartAsync(TestContext.Current.CancellationToken);
-        await Sandbox.UntilAsync(() => starting.IsCompleted, () => _clock.Advance(TimeSpan.FromMilliseconds(100)));
+        await Eventually.HoldsAsync(() => starting.IsCompleted, () => _clock.Advance(TimeSpan.FromMilliseconds(100)));
         Assert.Equal(["tcp"], Sandbox.Host.Schemes);
-        await Sandbox.UntilAsync(() => Sandbox.Status("bad").State == PluginState.Failed, () => _clock.Advance(TimeSpan.FromSeconds(1)));
+        await Eventually.HoldsAsync(() => Sandbox.Status("bad").State == PluginState.Failed, () => _clock.Advance(TimeSpan.FromSeconds(1)));
         Assert.Contains("10 s", Sandbox.Status("bad").Cause, StringComparison.Ordinal);
     }
 
@@ -152,9 +152,9 @@ public sealed class PluginHostTests : IAsyncDisposable
         await Sandbox.Host.StartAsync(TestContext.Current.CancellationToken);
         Assert.Equal(PluginState.Disabled, Sandbox.Status("fixture").State);
         Sandbox["fixture:Enabled"] = "true";
-        await Sandbox.UntilAsync(() => Sandbox.Status("fixture").State == PluginState.Active, Look);
+        await Eventually.HoldsAsync(() => Sandbox.Status("fixture").State == PluginState.Active, Look);
         Sandbox["fixture:Enabled"] = "perhaps";
-        await Sandbox.UntilAsync(() => Sandbox.Status("fixture").State == PluginState.Failed, Look);
+        await Eventually.HoldsAsync(() => Sandbox.Status("fixture").State == PluginState.Failed, Look);
         Assert.Contains("Dawn:Plugins:fixture:Enabled", Sandbox.Status("fixture").Cause, StringComparison.Ordinal);
         Assert.Empty(Sandbox.Host.Schemes);
     }
@@ -189,9 +189,9 @@ public sealed class PluginHostTests : IAsyncDisposable
         var folder = Sandbox.Install("Misbehaving", "fixture");
         await Sandbox.Host.Reconcile();
         Assert.Empty(Sandbox.Host.Schemes);
-        await Sandbox.UntilAsync(() => Sandbox.Host.Schemes.Count == 1, Look);
+        await Eventually.HoldsAsync(() => Sandbox.Host.Schemes.Count == 1, Look);
         Directory.Delete(folder, recursive: true);
-        await Sandbox.UntilAsync(() => Sandbox.Host.Snapshot.Count == 0, Look);
+        await Eventually.HoldsAsync(() => Sandbox.Host.Snapshot.Count == 0, Look);
         Assert.Empty(Sandbox.Host.Schemes);
         Assert.Empty(Directory.GetDirectories(Sandbox.Copies));
     }
@@ -205,10 +205,10 @@ public sealed class PluginHostTests : IAsyncDisposable
         var first = Sandbox.Host.FindTransport("fixture");
         Directory.Delete(folder, recursive: true);
         Sandbox.Install("transport-tcp", "fixture");
-        await Sandbox.UntilAsync(() => Sandbox.Host.Schemes.SequenceEqual(["tcp"]), Look);
+        await Eventually.HoldsAsync(() => Sandbox.Host.Schemes.SequenceEqual(["tcp"]), Look);
         Directory.Delete(folder, recursive: true);
         Sandbox.Install("Misbehaving", "fixture");
-        await Sandbox.UntilAsync(() => Sandbox.Host.Schemes.SequenceEqual(["fixture"]), Look);
+        await Eventually.HoldsAsync(() => Sandbox.Host.Schemes.SequenceEqual(["fixture"]), Look);
         Assert.NotSame(first, Sandbox.Host.FindTransport("fixture"));
     }
 
@@ -221,7 +221,7 @@ public sealed class PluginHostTests : IAsyncDisposable
         await Sandbox.Host.StartAsync(TestContext.Current.CancellationToken);
         Assert.Equal(PluginState.Failed, Sandbox.Status("fixture").State);
         Sandbox.Install("Misbehaving", "fixture");
-        await Sandbox.UntilAsync(() => Sandbox.Status("fixture").State == PluginState.Active, Look);
+        await Eventually.HoldsAsync(() => Sandbox.Status("fixture").State == PluginState.Active, Look);
     }
 
     [Fact(Timeout = Limit)]
@@ -229,9 +229,9 @@ public sealed class PluginHostTests : IAsyncDisposable
     {
         await Sandbox.Host.StartAsync(TestContext.Current.CancellationToken);
         var folder = Sandbox.Install("Misbehaving", "fixture");
-        await Sandbox.UntilAsync(() => Sandbox.Host.Schemes.Count == 1);
+        await Eventually.HoldsAsync(() => Sandbox.Host.Schemes.Count == 1);
         Directory.Delete(folder, recursive: true);
-        await Sandbox.UntilAsync(() => Sandbox.Host.Schemes.Count == 0);
+        await Eventually.HoldsAsync(() => Sandbox.Host.Schemes.Count == 0);
     }
 
     [Fact(Timeout = Limit)]

@@ -84,17 +84,6 @@ internal sealed class PluginSandbox : IAsyncDisposable
         File.WriteAllBytes(dll, bytes);
     }
 
-    public async Task UntilAsync(Func<bool> condition, Action? meanwhile = null)
-    {
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-        patience.CancelAfter(TimeSpan.FromSeconds(20));
-        while (!condition())
-        {
-            meanwhile?.Invoke();
-            await Task.Delay(10, patience.Token);
-        }
-    }
-
     public async ValueTask DisposeAsync()
     {
         if (_host is not null)

@@ -43,8 +43,8 @@ public sealed class PluginUnloadTests : IAsyncDisposable
         Assert.Equal(2, ContextsOf(_sandbox.Copies));
         Directory.Delete(agent, recursive: true);
         Directory.Delete(transport, recursive: true);
-        await _sandbox.UntilAsync(() => _sandbox.Host.Snapshot.Count == 0);
-        await _sandbox.UntilAsync(() => ContextsOf(_sandbox.Copies) == 0, Collect);
+        await Eventually.HoldsAsync(() => _sandbox.Host.Snapshot.Count == 0);
+        await Eventually.HoldsAsync(() => ContextsOf(_sandbox.Copies) == 0, Collect);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -103,7 +103,7 @@ public sealed class PluginUnloadTests : IAsyncDisposable
     private async Task CollectedAsync(WeakReference context, CancellationToken cancellationToken)
     {
         // Off the stack on which the plugin's last task ended: its frames still hold the plugin.
-        await Task.Delay(20, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
-        await _sandbox.UntilAsync(() => !context.IsAlive, Collect);
+        await Task.CompletedTask.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        await Eventually.HoldsAsync(() => !context.IsAlive, Collect);
     }
 }

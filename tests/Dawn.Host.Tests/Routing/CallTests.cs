@@ -63,15 +63,15 @@ public sealed class CallTests
         await using var b = await NodeAsync();
         await a.LinkToAsync(b);
         b.Publish("echo");
-        await MeshNode.EventuallyAsync(() => IsOnline() == true);
+        await Eventually.HoldsAsync(() => IsOnline() == true);
         Assert.True(a.Links.TryGet(b.Id, out var link));
         await link.CloseAsync(LinkEnd.Done).AsTask().WaitAsync(MeshNode.Patience, Cancel);
-        await MeshNode.EventuallyAsync(() => IsOnline() == false && !b.Router.CanReach(a.Id));
+        await Eventually.HoldsAsync(() => IsOnline() == false && !b.Router.CanReach(a.Id));
         var waiting = a.Router.WaitForRoomAsync(b.Id, Cancel).AsTask();
         Assert.False(waiting.IsCompleted);
         await b.LinkToAsync(a);
         await waiting.WaitAsync(MeshNode.Patience, Cancel);
-        await MeshNode.EventuallyAsync(() => IsOnline() == true);
+        await Eventually.HoldsAsync(() => IsOnline() == true);
         await a.CallAsync(b);
 
         bool? IsOnline() => a.Directory.Snapshot.FirstOrDefault(entry => entry.Address.Node == b.Id)?.Online;
@@ -91,7 +91,7 @@ public sealed class CallTests
 
             Assert.True(a.Links.TryGet(b.Id, out var link));
             await link.CloseAsync(LinkEnd.Done).AsTask().WaitAsync(MeshNode.Patience, Cancel);
-            await MeshNode.EventuallyAsync(() => !b.Router.CanReach(a.Id));
+            await Eventually.HoldsAsync(() => !b.Router.CanReach(a.Id));
             await (round % 2 == 0 ? a.LinkToAsync(b) : b.LinkToAsync(a));
         }
 
@@ -108,7 +108,7 @@ public sealed class CallTests
             await Task.WhenAll(a.Dialer.DialAsync(b.Address, b.Id, Cancel), b.Dialer.DialAsync(a.Address, a.Id, Cancel)).WaitAsync(MeshNode.Patience, Cancel);
             var smaller = a.Id.CompareTo(b.Id) < 0 ? a : b;
             // Until the link that loses is gone at both ends.
-            await MeshNode.EventuallyAsync(() => new[] { a, b }.All(node => node.Links.Snapshot is [var kept] && kept.IsInitiator == (node == smaller) && !kept.Ended.IsCompleted));
+            await Eventually.HoldsAsync(() => new[] { a, b }.All(node => node.Links.Snapshot is [var kept] && kept.IsInitiator == (node == smaller) && !kept.Ended.IsCompleted));
             await a.CallAsync(b);
         }
     }
@@ -125,7 +125,7 @@ public sealed class CallTests
         b.Publish("echo");
         await a.LinkToAsync(b);
         await heard.Task.WaitAsync(MeshNode.Patience, Cancel);
-        await MeshNode.EventuallyAsync(() => a.Records.Find(b.Id) is not null);
+        await Eventually.HoldsAsync(() => a.Records.Find(b.Id) is not null);
         await a.CallAsync(b);
     }
 
