@@ -1,4 +1,5 @@
 using System.Security.Claims;
+using Dawn.Identity;
 using Dawn.Sessions;
 using ModelContextProtocol.Server;
 

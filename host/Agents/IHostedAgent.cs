@@ -4,15 +4,6 @@ using Dawn.Sessions;
 
 namespace Dawn.Agents;
 
-/// <summary>What a node tells others about an agent: part of its record, so bounded.</summary>
-/// <param name="Title">For people; at most 128 bytes of UTF-8.</param>
-/// <param name="Digest">SHA-256 over the lists of tools, prompts, resources and templates: whoever caches those lists asks again when it changes.</param>
-/// <param name="Tools">Names, in order; at most <see cref="MaxTools"/>, the rest is found by asking the agent.</param>
-internal sealed record AgentCard(string Id, string Title, ImmutableArray<byte> Digest, ImmutableArray<string> Tools)
-{
-    public const int MaxTools = 256;
-}
-
 /// <summary>An agent that runs on this node: from a plugin assembly, an external MCP server, or the node itself.</summary>
 internal interface IHostedAgent : IAsyncDisposable
 {
@@ -54,16 +45,6 @@ internal interface IAgentHost
 
     /// <summary>Raised after agents or their cards changed.</summary>
     event Action? Changed;
-}
-
-/// <summary>Takes a conversation that a caller, here or far, opens with an agent of this node.</summary>
-internal interface IChannelAcceptor
-{
-    /// <summary>
-    /// Serves the channel until it ends; called once for each opened channel, and returns its task at once.
-    /// An unknown agent or a refused caller closes the channel with the matching <see cref="MeshError"/> and a text.
-    /// </summary>
-    Task AcceptAsync(string agent, MeshChannel channel, Caller caller);
 }
 
 /// <summary>Opens conversations with agents anywhere in the network.</summary>

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using System.Text;
-using Dawn.Agents;
 
 namespace Dawn.Identity;
 

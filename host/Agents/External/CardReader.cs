@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
+using Dawn.Identity;
 using ModelContextProtocol;
 using ModelContextProtocol.Protocol;
 

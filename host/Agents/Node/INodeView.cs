@@ -94,7 +94,7 @@ internal sealed record NodeProblem(string Name, string Problem);
 
 internal sealed record ModeInfo(string Mode, IReadOnlyList<string> Available);
 
-/// <param name="Tools">Names; at most <see cref="AgentCard.MaxTools"/> of them.</param>
+/// <param name="Tools">Names; at most <see cref="Identity.AgentCard.MaxTools"/> of them.</param>
 /// <param name="Problem">What is wrong with an agent of this node; absent where nothing is.</param>
 internal sealed record AgentInfo(string Address, string Node, string Agent, string Title, bool Online, IReadOnlyList<string> Tools, string? Problem = null);
 
@@ -120,7 +120,7 @@ internal sealed record LinkInfo(
 /// <param name="Channels">Open conversations in it.</param>
 internal sealed record SessionInfo(string Node, string Direction, string Encryption, int Channels);
 
-/// <param name="Kind"><c>transport</c>, <c>discovery</c>, <c>routing</c>, <c>registry</c> or <c>agent</c>.</param>
+/// <param name="Kind"><c>transport</c>, <c>agent</c> or <c>service</c>.</param>
 /// <param name="Status"><c>active</c>, <c>disabled</c>, or <c>failed</c> with a <paramref name="Problem"/>.</param>
 internal sealed record PluginInfo(
     string Name,

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text;
 using Dawn.Agents;
 using Dawn.Agents.External;
+using Dawn.Identity;
 using Dawn.Sessions;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using CsCheck;
-using Dawn.Agents;
 using Dawn.Identity;
 using Dawn.Membership;
 using Microsoft.Extensions.Logging.Abstractions;

@@ -1,5 +1,4 @@
 using System.Threading.Channels;
-using Dawn.Agents;
 using Dawn.Identity;
 using Dawn.Noise;
 using Dawn.Routing;

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using Dawn.Agents;
 using Dawn.Identity;
 using Dawn.Noise;
 using Dawn.Routing;
