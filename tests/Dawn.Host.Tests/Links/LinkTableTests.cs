@@ -22,9 +22,10 @@ public class LinkTableTests
         var (smaller, greater) = await PairAsync();
         var (first, second) = smallerFirst ? (smaller, greater) : (greater, smaller);
         var one = await first.DialAsync(second);
-        var two = await second.DialAsync(first);
+        // Up at both ends, or the second dial would overtake it.
         await second.Handler.NextAsync(LinkEventKind.Up);
         await first.Handler.NextAsync(LinkEventKind.Up);
+        var two = await second.DialAsync(first);
         if (smallerFirst)
         {
             // The second dial comes back with the link that is kept; nobody hears of the other.
