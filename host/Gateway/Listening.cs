@@ -132,6 +132,8 @@ internal sealed partial class Listening(
         var parameters = request.Params.With("notifications", new JsonObject { ["resourceSubscriptions"] = new JsonArray([.. uris.Select(uri => JsonValue.Create(uri))]) });
         var answer = await pool.CallAsync(new(agent, callerAgent, Initialized: false), session, request.Method, parameters, exchange, cancellationToken);
         LogLost(agent, (answer as JsonRpcError)?.Error.Message ?? "the agent ended it");
+        // It may have been replaced by one that is greeted differently.
+        catalog.Refresh(agent);
     }
 
     private async Task SubscribeOlderAsync(AgentAddress agent, List<string> uris, Exchange exchange, CancellationToken cancellationToken)

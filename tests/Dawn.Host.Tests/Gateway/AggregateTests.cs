@@ -174,6 +174,8 @@ public class AggregateTests
         await gateway.SettleAsync();
         var older = gateway.Add("older", FakeNetwork.There);
         gateway.Network.Remove(new(FakeNetwork.There, "older"));
+        // Forgotten for good, before one of the same name and the same lists comes.
+        await gateway.Catalog.GetAsync(Stop);
         AddOlder(gateway, "older", older);
         await Eventually.HoldsAsync(() => gateway.Catalog.GetAsync(Stop).GetAwaiter().GetResult().Tools.Any(tool => (string?)tool["name"] == "older__echo"), "the older agent");
 
