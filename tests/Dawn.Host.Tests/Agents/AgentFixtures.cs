@@ -162,6 +162,7 @@ internal sealed class InProcessServer : IServerProcess
 {
     private readonly Pipe _up = new();
     private readonly Pipe _down = new();
+    private int _reads;
     private readonly TaskCompletionSource _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public InProcessServer(params string[] options)
@@ -174,7 +175,10 @@ internal sealed class InProcessServer : IServerProcess
 
     public Task Running { get; }
 
-    public Stream Output => _down.Reader.AsStream();
+    public Stream Output => new ObservedStream(_down.Reader.AsStream(), () => Interlocked.Increment(ref _reads));
+
+    /// <summary>How often the reader has come for more; by then it is done with what it had.</summary>
+    public int Reads => Volatile.Read(ref _reads);
 
     public Stream Input => _up.Writer.AsStream();
 
@@ -257,6 +261,48 @@ internal sealed class ObservedTime : FakeTimeProvider
         var timer = base.CreateTimer(callback, state, dueTime, period);
         _armed.Writer.TryWrite(dueTime);
         return timer;
+    }
+}
+
+/// <summary>Reads from another stream, and says each time that it does.</summary>
+internal sealed class ObservedStream(Stream inner, Action onRead) : Stream
+{
+    public override bool CanRead => true;
+
+    public override bool CanSeek => false;
+
+    public override bool CanWrite => false;
+
+    public override long Length => throw new NotSupportedException();
+
+    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        onRead();
+        return inner.ReadAsync(buffer, cancellationToken);
+    }
+
+    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    public override void Flush()
+    {
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            inner.Dispose();
+        }
+
+        base.Dispose(disposing);
     }
 }
 

@@ -14,7 +14,7 @@ public abstract class MultiplexerFixture : IAsyncDisposable
     private protected MultiplexerFixture()
     {
         Host = new(NullLogger<AgentHost>.Instance, Time);
-        Agent = new(Fixtures.Settings(), Log, Time, new SeededEntropy(), () =>
+        Agent = new(Fixtures.Settings(), NullLogger.Instance, Time, new SeededEntropy(), () =>
         {
             var life = new InProcessServer(Options);
             Lives.Add(life);
@@ -24,8 +24,6 @@ public abstract class MultiplexerFixture : IAsyncDisposable
     }
 
     private protected ObservedTime Time { get; } = new();
-
-    private protected ListLogger Log { get; } = new();
 
     private protected AgentHost Host { get; }
 
