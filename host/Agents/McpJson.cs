@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Dawn.Configuration;
 using ModelContextProtocol.Protocol;
 
 namespace Dawn.Agents;
@@ -77,7 +78,7 @@ internal static class McpJson
     public static bool Matches(this JsonNode? node, RequestId id) => node.AsRequestId() is { } own && own.Equals(id);
 
     /// <summary>Dawn's own name, for initialize and discover.</summary>
-    public static JsonObject Implementation() => new() { ["name"] = "dawn", ["title"] = "Dawn", ["version"] = Version };
+    public static JsonObject Implementation() => new() { ["name"] = "dawn", ["title"] = "Dawn", ["version"] = DawnVersion.Text };
 
     /// <summary>What each request of Dawn's own carries in the per-request era.</summary>
     public static JsonObject PerRequestMeta() => new()
@@ -86,6 +87,4 @@ internal static class McpJson
         [MetaKeys.ClientInfo] = Implementation(),
         [MetaKeys.ClientCapabilities] = new JsonObject(),
     };
-
-    public static string Version { get; } = typeof(McpJson).Assembly.GetName().Version?.ToString(3) ?? "0.0.0";
 }

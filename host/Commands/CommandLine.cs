@@ -1,8 +1,8 @@
 using System.Collections.Immutable;
 using System.CommandLine;
 using System.CommandLine.Invocation;
-using System.Reflection;
 using System.Runtime.InteropServices;
+using Dawn.Configuration;
 
 namespace Dawn.Commands;
 
@@ -29,9 +29,6 @@ internal static class CommandLine
         ("logs", false, f => LogsVerb.Create(f)),
         ("stop", false, f => StopVerb.Create(f)),
     ];
-
-    public static string Version { get; } =
-        typeof(CommandLine).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0.0.0";
 
     public static IEnumerable<string> VerbNames => Verbs.Select(v => v.Name);
 
@@ -202,7 +199,7 @@ internal static class CommandLine
 
         public override int Invoke(ParseResult parseResult)
         {
-            to.WriteLine($"dawn {Version}");
+            to.WriteLine($"dawn {DawnVersion.Text}");
             return ExitCode.Done;
         }
     }

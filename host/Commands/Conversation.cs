@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Dawn.Configuration;
 using Dawn.Gateway;
 using Dawn.Sessions;
 using ModelContextProtocol.Protocol;
@@ -104,7 +105,7 @@ internal sealed class Conversation : IAsyncDisposable
         await _reading;
     }
 
-    private static JsonObject ClientInfo() => new() { ["name"] = "dawn", ["version"] = CommandLine.Version };
+    private static JsonObject ClientInfo() => new() { ["name"] = "dawn", ["version"] = DawnVersion.Text };
 
     private async Task InitializeAsync(CancellationToken cancellationToken)
     {

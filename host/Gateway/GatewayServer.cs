@@ -1,6 +1,6 @@
 using System.Net;
 using System.Security.Cryptography.X509Certificates;
-using Dawn.Agents;
+using Dawn.Configuration;
 using Dawn.Identity;
 using Dawn.Sessions;
 using Microsoft.AspNetCore.Connections;
@@ -98,8 +98,8 @@ internal sealed partial class GatewayServer(
         services.Configure<HostOptions>(options => options.ShutdownTimeout = StopTimeout);
         services.AddRoutingCore();
         services.AddHttpContextAccessor();
-        services.AddOpenTelemetry().ConfigureResource(resource => resource.AddService("dawn", serviceVersion: McpJson.Version, serviceInstanceId: node.ToString())).WithMetrics(metrics => metrics.AddMeter(GatewayMetrics.MeterName, GatewayMetrics.MeterName + ".*").AddPrometheusExporter());
-        services.AddMcpServer(options => options.ServerInfo = new() { Name = "dawn", Title = "Dawn", Version = McpJson.Version }).WithHttpTransport(options =>
+        services.AddOpenTelemetry().ConfigureResource(resource => resource.AddService("dawn", serviceVersion: DawnVersion.Text, serviceInstanceId: node.ToString())).WithMetrics(metrics => metrics.AddMeter(GatewayMetrics.MeterName, GatewayMetrics.MeterName + ".*").AddPrometheusExporter());
+        services.AddMcpServer(options => options.ServerInfo = new() { Name = "dawn", Title = "Dawn", Version = DawnVersion.Text }).WithHttpTransport(options =>
         {
             options.SessionMode = HttpServerSessionMode.StatefulForInitializeClients;
             options.TimeProvider = time;

@@ -1,7 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Encodings.Web;
-using Dawn.Agents;
+using Dawn.Configuration;
 using Dawn.Identity;
 
 namespace Dawn.Gateway;
@@ -32,7 +32,7 @@ internal static class HomePage
             <body>
             <main>
             <h1>A Dawn node</h1>
-            <p>Node <code>{{{node}}}</code> is running, version {{{McpJson.Version}}}.</p>
+            <p>Node <code>{{{node}}}</code> is running, version {{{DawnVersion.Text}}}.</p>
             <h2>Connect an MCP client</h2>
             <p>All agents of the network:</p>
             <pre>{{{mcp}}}</pre>

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Reflection;
 using System.Text.Json.Nodes;
 using Dawn.Agents;
 using Dawn.Agents.Node;
@@ -32,13 +31,10 @@ internal sealed class RunningNode : INodeView, INodeControl
 
     public event Action<NodeFacts>? Changed;
 
-    public static string Version { get; } =
-        typeof(RunningNode).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
-
     /// <summary>Where the gateway answers; known once it is started.</summary>
     public Uri? GatewayUrl => _parts.Gateway?.Url;
 
-    public NodeSummary Identity => new(_parts.Self.Id.ToString(), _parts.Self.Network.Name, _parts.Self.Certificate.Role.ToString().ToLowerInvariant(), Version);
+    public NodeSummary Identity => new(_parts.Self.Id.ToString(), _parts.Self.Network.Name, _parts.Self.Certificate.Role.ToString().ToLowerInvariant(), DawnVersion.Text);
 
     public ModeInfo Mode => new(_parts.Router.Mode, [_parts.Router.Mode]);
 
@@ -48,7 +44,7 @@ internal sealed class RunningNode : INodeView, INodeControl
         {
             var peers = Peers;
             return new(
-                _parts.Self.Id.ToString(), _parts.Self.Network.Name, Version, _parts.Router.Mode, _settings.Encryption.ToString().ToLowerInvariant(),
+                _parts.Self.Id.ToString(), _parts.Self.Network.Name, DawnVersion.Text, _parts.Router.Mode, _settings.Encryption.ToString().ToLowerInvariant(),
                 (long)_time.GetElapsedTime(_started).TotalSeconds,
                 [.. _parts.Listeners.Addresses.Select(Text)],
                 GatewayUrl is { } url ? $"{Text(url)}/mcp" : null,

@@ -1,5 +1,6 @@
 using System.IO.Pipelines;
 using Dawn.Commands;
+using Dawn.Configuration;
 using Xunit;
 
 namespace Dawn.Tests.Commands;
@@ -89,8 +90,8 @@ public sealed class CommandLineTests
     public async Task TheVersionIsTheProgramsOwn()
     {
         var outcome = await CommandRunner.RunAsync(["--version"], cancellationToken: TestContext.Current.CancellationToken);
-        Assert.Equal((0, $"dawn {CommandLine.Version}\n"), (outcome.Code, outcome.Out));
-        Assert.Matches(@"^\d+\.\d+\.\d+", CommandLine.Version);
+        Assert.Equal((0, $"dawn {DawnVersion.Text}\n"), (outcome.Code, outcome.Out));
+        Assert.Matches(@"^\d+\.\d+\.\d+", DawnVersion.Text);
     }
 
     [Fact(Timeout = 30_000)]
