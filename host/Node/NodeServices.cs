@@ -56,7 +56,7 @@ internal static class NodeServices
         services.AddSingleton(Modes.Single(m => m.Name == settings.Mode));
         services.AddSingleton<Router>();
         services.AddSingleton<IEnvelopePort>(s => s.GetRequiredService<Router>());
-        services.AddSingleton(s => new SessionSettings(s.GetRequiredService<StaticKey>(), settings.Encryption));
+        services.AddSingleton(s => new SessionSettings(s.GetRequiredService<StaticKey>(), settings.Encryption) { RekeyAfter = settings.RekeyAfter });
         services.AddSingleton<SessionTable>();
         services.AddSingleton(s => new Func<IEnvelopeReceiver>(s.GetRequiredService<SessionTable>));
 

@@ -19,7 +19,6 @@ internal enum FrameType : byte
     Window = 0x14,
     /// <summary>Reserved for checkpoint signatures.</summary>
     Checkpoint = 0x15,
-    /// <summary>Reserved for the in-band handshake of the next epoch.</summary>
     Rekey = 0x16,
 }
 
@@ -41,7 +40,10 @@ internal ref struct Frame
 
     public const int AckRange = 8 + 4;
 
-    /// <summary>Bytes of the longest frame that isn't data or ack.</summary>
+    /// <summary>Bytes of a rekey frame before its handshake message.</summary>
+    public const int RekeyOverhead = 1 + 8 + 2 + 1;
+
+    /// <summary>Bytes of the longest frame that isn't data, ack or rekey.</summary>
     public const int MaxControl = 1 + 8 + 4 + 4 + 256 + 256;
 
     public FrameType Type { get; private set; }
@@ -217,6 +219,17 @@ internal ref struct Frame
         var at = WriteStart(to, FrameType.Window, sequence, channel);
         BinaryPrimitives.WriteUInt64BigEndian(to[at..], total);
         return at + 8;
+    }
+
+    /// <param name="number">0 asks the initiator to begin; 1 to 3 number the handshake's messages.</param>
+    public static int WriteRekey(Span<byte> to, ulong sequence, byte number, ReadOnlySpan<byte> message)
+    {
+        to[0] = (byte)FrameType.Rekey;
+        BinaryPrimitives.WriteUInt64BigEndian(to[1..], sequence);
+        BinaryPrimitives.WriteUInt16BigEndian(to[9..], checked((ushort)(1 + message.Length)));
+        to[11] = number;
+        message.CopyTo(to[RekeyOverhead..]);
+        return RekeyOverhead + message.Length;
     }
 
     private static int WriteStart(Span<byte> to, FrameType type, ulong sequence, uint channel)

@@ -24,7 +24,7 @@ internal sealed partial class Session
     /// <summary>Takes a segment as it came; what doesn't authenticate, or came before, is dropped and ends nothing.</summary>
     public void OnSegment(ReadOnlySpan<byte> segment)
     {
-        if (!SegmentHeader.TryRead(segment, out var header) || header.Epoch != _keys.Number || header.IsClear == IsSealed)
+        if (!SegmentHeader.TryRead(segment, out var header) || header.IsClear == IsSealed)
         {
             return;
         }
@@ -32,18 +32,19 @@ internal sealed partial class Session
         (MeshError Error, string Text)? goodbye = null;
         string? violation;
         OpenedChannel[] opened = [];
+        byte[]? rekeyStep;
         var body = segment[SegmentHeader.Size..];
         var rented = ArrayPool<byte>.Shared.Rent(body.Length);
         try
         {
             lock (_receiving)
             {
-                if (_end is not null || !_keys.Taken.IsFresh(header.Nonce) || !TryOpen(segment, header, rented, out var plaintext))
+                if (_end is not null || KeysOf(header.Epoch) is not { } keys || !keys.Taken.IsFresh(header.Nonce) || !TryOpen(segment, header, keys, rented, out var plaintext))
                 {
                     return;
                 }
 
-                _keys.Taken.Take(header.Nonce);
+                keys.Taken.Take(header.Nonce);
                 lock (Gate)
                 {
                     if (_end is not null)
@@ -56,7 +57,9 @@ internal sealed partial class Session
                     _heardAt = Now;
                     _silencePingAt = _heardAt + PingAfterSilence;
                     _bytesReceived += segment.Length;
+                    OnOpened(keys, _heardAt);
                     violation = TakeFrames(plaintext, out goodbye);
+                    (rekeyStep, _rekeyStep) = (_rekeyStep, null);
                     if (_opened.Count > 0)
                     {
                         opened = [.. _opened];
@@ -87,10 +90,15 @@ internal sealed partial class Session
             _onOpened(this, channel);
         }
 
+        if (rekeyStep is not null)
+        {
+            Rekey(rekeyStep);
+        }
+
         Flush();
     }
 
-    private bool TryOpen(ReadOnlySpan<byte> segment, SegmentHeader header, byte[] into, out ReadOnlySpan<byte> plaintext)
+    private bool TryOpen(ReadOnlySpan<byte> segment, SegmentHeader header, EpochKeys keys, byte[] into, out ReadOnlySpan<byte> plaintext)
     {
         plaintext = segment[SegmentHeader.Size..];
         if (header.IsClear)
@@ -105,7 +113,7 @@ internal sealed partial class Session
 
         segment[..SegmentHeader.Size].CopyTo(_receiveAssociated.AsSpan(SegmentHeader.AssociatedSize - SegmentHeader.Size));
         var opened = into.AsSpan(0, plaintext.Length - SegmentHeader.TagSize);
-        if (!_keys.Receive.TryOpen(header.Nonce, _receiveAssociated, plaintext, opened))
+        if (!keys.Receive.TryOpen(header.Nonce, _receiveAssociated, plaintext, opened))
         {
             return false;
         }
@@ -263,7 +271,12 @@ internal sealed partial class Session
             return TakeOpen(frame);
         }
 
-        if (frame.Type is FrameType.Checkpoint or FrameType.Rekey)
+        if (frame.Type == FrameType.Rekey)
+        {
+            return TakeRekey(frame.Body);
+        }
+
+        if (frame.Type == FrameType.Checkpoint)
         {
             return $"a frame of the reserved type 0x{(byte)frame.Type:x2}";
         }

@@ -81,9 +81,9 @@ internal sealed partial class Session
         var segment = ArrayPool<byte>.Shared.Rent(SegmentHeader.Size + SegmentHeader.MaxPlaintext + SegmentHeader.TagSize);
         try
         {
-            while (TryBuild(plaintext, out var length, out var nonce))
+            while (TryBuild(plaintext, out var length, out var keys, out var nonce))
             {
-                var sealedLength = Seal(plaintext.AsSpan(0, length), nonce, segment);
+                var sealedLength = Seal(plaintext.AsSpan(0, length), keys, nonce, segment);
                 if (!_context.Outlet.TrySend(EnvelopeKind.Segment, Remote, Tag, segment.AsSpan(0, sealedLength)))
                 {
                     OnNotTaken();
@@ -124,15 +124,16 @@ internal sealed partial class Session
     }
 
     // The next segment's plaintext and nonce; false, and the flush is over, where nothing is due. Without nonces the session starves and is lost.
-    private bool TryBuild(Span<byte> to, out int length, out ulong nonce)
+    private bool TryBuild(Span<byte> to, out int length, out EpochKeys keys, out ulong nonce)
     {
         lock (Gate)
         {
-            (length, nonce) = (0, 0);
+            (length, keys, nonce) = (0, _keys, 0);
+            DisposeRetired();
             _inSegment.Clear();
             if (_end is not null)
             {
-                if (_goodbye is var (error, text) && _keys.TryTakeNonce(out nonce))
+                if (_goodbye is var (error, text) && keys.TryTakeNonce(out nonce))
                 {
                     _goodbye = null;
                     length = Frame.WriteGoodbye(to, (ushort)error, text);
@@ -144,7 +145,7 @@ internal sealed partial class Session
                 return false;
             }
 
-            if (!IsSomethingDue || !_keys.TryTakeNonce(out nonce))
+            if (!IsSomethingDue || !keys.TryTakeNonce(out nonce))
             {
                 _flushing = false;
                 Schedule(Now);
@@ -200,9 +201,9 @@ internal sealed partial class Session
         return at;
     }
 
-    private int Seal(ReadOnlySpan<byte> plaintext, ulong nonce, Span<byte> segment)
+    private int Seal(ReadOnlySpan<byte> plaintext, EpochKeys keys, ulong nonce, Span<byte> segment)
     {
-        new SegmentHeader(_keys.Number, !IsSealed, nonce).Write(segment);
+        new SegmentHeader(keys.Number, !IsSealed, nonce).Write(segment);
         var body = segment[SegmentHeader.Size..];
         if (!IsSealed)
         {
@@ -211,7 +212,7 @@ internal sealed partial class Session
         }
 
         segment[..SegmentHeader.Size].CopyTo(_sendAssociated.AsSpan(SegmentHeader.AssociatedSize - SegmentHeader.Size));
-        _keys.Send.Seal(nonce, _sendAssociated, plaintext, body[..(plaintext.Length + SegmentHeader.TagSize)]);
+        keys.Send.Seal(nonce, _sendAssociated, plaintext, body[..(plaintext.Length + SegmentHeader.TagSize)]);
         return SegmentHeader.Size + plaintext.Length + SegmentHeader.TagSize;
     }
 
@@ -221,6 +222,7 @@ internal sealed partial class Session
         lock (Gate)
         {
             _flushing = false;
+            DisposeRetired();
             if (_end is not null)
             {
                 DisposeSendKey();
@@ -271,6 +273,7 @@ internal sealed partial class Session
         {
             (_sendDisposed, _goodbye) = (true, null);
             _keys.Send.Dispose();
+            _nextKeys?.Send.Dispose();
         }
     }
 }

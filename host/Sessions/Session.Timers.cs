@@ -5,6 +5,8 @@ internal sealed partial class Session
     private void OnTimer()
     {
         (MeshError Error, string Text)? end = null;
+        var beginsRekey = false;
+        DropOldKeys();
         var hasPath = _context.Outlet.CanReach(Remote);
         lock (Gate)
         {
@@ -36,6 +38,10 @@ internal sealed partial class Session
             {
                 end = (MeshError.None, "The session was idle.");
             }
+            else if (_rekey != RekeyState.None && now - _rekeySince >= RekeyTimeOut)
+            {
+                end = (MeshError.Lost, $"Node {Remote.ToShortString()} did not finish renewing the session's keys within {TimeSpan.FromTicks(RekeyTimeOut).TotalSeconds:0} s.");
+            }
             else if (_context.Time.GetUtcNow() >= Certificate.NotAfter)
             {
                 end = (MeshError.Refused, $"The certificate of {Remote.ToShortString()} has expired.");
@@ -43,6 +49,7 @@ internal sealed partial class Session
             else
             {
                 DoWhatIsDue(now);
+                beginsRekey = PlanRekey(now);
                 Schedule(now);
             }
         }
@@ -53,6 +60,11 @@ internal sealed partial class Session
         }
         else
         {
+            if (beginsRekey)
+            {
+                BeginRekey();
+            }
+
             Flush();
         }
     }
@@ -114,7 +126,8 @@ internal sealed partial class Session
         }
 
         var due = Math.Min(Math.Min(_ackAt, _lazyAt), Math.Min(_retransmitAt, _resendAt));
-        due = Math.Min(Math.Min(due, _doubtPingAt), now + LongestWait);
+        due = Math.Min(Math.Min(due, _doubtPingAt), Math.Min(_expiresAt, now + LongestWait));
+        due = Math.Min(due, Math.Min(RekeyDue, _oldUntil));
         due = _pathlessAt == Never ? due : Math.Min(due, _pathlessAt + ProgressTimeOut.Ticks);
         due = _out.IsEmpty ? due : Math.Min(due, _progressAt + ProgressTimeOut.Ticks);
         due = Math.Min(due, _channels.Count > 0 ? Math.Min(_silencePingAt, _heardAt + SilenceTimeOut) : _idleSince + IdleTimeOut);

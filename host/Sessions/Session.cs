@@ -5,11 +5,12 @@ using Dawn.Noise;
 namespace Dawn.Sessions;
 
 /// <summary>What a session needs of the node around it.</summary>
-internal sealed record SessionContext(NodeId Self, EnvelopeOutlet Outlet, TimeProvider Time, MemoryBudget Memory);
+internal sealed record SessionContext(NodeId Self, EnvelopeOutlet Outlet, TimeProvider Time, MemoryBudget Memory, SessionHandshakes Handshakes);
 
 /// <summary>What a handshake found out.</summary>
 /// <param name="Tag">Names the session, together with its initiator.</param>
-internal sealed record SessionPeer(NodeId Node, Certificate Certificate, ulong Tag, bool IsInitiator, bool IsSealed);
+/// <param name="Hash">The handshake's: the prologue of the next one.</param>
+internal sealed record SessionPeer(NodeId Node, Certificate Certificate, ulong Tag, bool IsInitiator, bool IsSealed, ReadOnlyMemory<byte> Hash);
 
 /// <summary>A channel that the other end opened.</summary>
 internal readonly record struct OpenedChannel(SessionChannel Channel, string Agent, string CallerAgent);
@@ -49,7 +50,6 @@ internal sealed partial class Session
 
     private readonly SessionContext _context;
     private readonly SessionPeer _peer;
-    private readonly EpochKeys _keys;
     private readonly Action<Session, OpenedChannel> _onOpened;
     private readonly Action<Session> _onEnded;
     private readonly long _started;
@@ -84,12 +84,14 @@ internal sealed partial class Session
     public Session(SessionContext context, SessionPeer peer, (Aead Send, Aead Receive) keys, Action<Session, OpenedChannel> onOpened, Action<Session> onEnded)
     {
         (_context, _peer, _onOpened, _onEnded) = (context, peer, onOpened, onEnded);
-        _keys = new(0, keys.Send, keys.Receive);
+        _keys = new(0, keys);
         _sendAssociated = SegmentHeader.AssociatedPrefix(context.Self, peer.Node, peer.Tag);
         _receiveAssociated = SegmentHeader.AssociatedPrefix(peer.Node, context.Self, peer.Tag);
         Budget = new(MemoryBudget.PerSession, context.Memory, MemoryBudget.OwnOfSession);
         (_nextChannel, _nextRemoteChannel) = peer.IsInitiator ? (0u, 1L) : (1u, 0L);
         _started = context.Time.GetTimestamp();
+        (_certificate, _shown) = (peer.Certificate, context.Handshakes.Certificate);
+        BeginEpoch(peer.Hash, peer.Certificate, 0);
         _timer = context.Time.CreateTimer(static self => ((Session)self!).OnTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         lock (Gate)
         {
@@ -99,7 +101,8 @@ internal sealed partial class Session
 
     public NodeId Remote => _peer.Node;
 
-    public Certificate Certificate => _peer.Certificate;
+    /// <summary>The one that the other end showed last.</summary>
+    public Certificate Certificate => Volatile.Read(ref _certificate);
 
     public ulong Tag => _peer.Tag;
 
@@ -157,7 +160,7 @@ internal sealed partial class Session
             lock (Gate)
             {
                 var state = _end is not null ? "ended" : !IsConfirmed ? "opening" : _out.IsEmpty || Now - _progressAt < StallAfter ? "open" : "stalled";
-                return new(Remote, IsInitiator, state, _channels.Count, _measured == 0 ? null : TimeSpan.FromTicks(_measured), IsSealed, _bytesSent, _bytesReceived);
+                return new(Remote, IsInitiator, state, _channels.Count, _measured == 0 ? null : TimeSpan.FromTicks(_measured), IsSealed, _bytesSent, _bytesReceived, _keys.Number);
             }
         }
     }
@@ -281,10 +284,7 @@ internal sealed partial class Session
         _timer.Dispose();
         _stopping.Cancel();
         Flush();
-        lock (_receiving)
-        {
-            _keys.Receive.Dispose();
-        }
+        DisposeReceiveKeys();
 
         _ended.TrySetResult();
         _onEnded(this);

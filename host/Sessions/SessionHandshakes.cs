@@ -6,7 +6,14 @@ namespace Dawn.Sessions;
 
 /// <summary>Who this node is in session handshakes, and how it wants them.</summary>
 /// <param name="StaticKey">Lives as long as the process; shared with the links.</param>
-internal sealed record SessionSettings(StaticKey StaticKey, EncryptionMode Encryption);
+internal sealed record SessionSettings(StaticKey StaticKey, EncryptionMode Encryption)
+{
+    /// <summary>How long an epoch's keys are used.</summary>
+    public TimeSpan RekeyAfter { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>About how many bytes an epoch's keys seal and open; far from AES-GCM's own limit, which Noise puts at 2^56 (revision 34, section 14).</summary>
+    public long RekeyAfterBytes { get; init; } = 1L << 36;
+}
 
 /// <summary>Makes the handshakes of sessions (docs/protocol.md, "Session": "Handshake").</summary>
 internal sealed class SessionHandshakes(SessionSettings settings, INodeIdentity identity, Entropy entropy, TimeProvider time)
@@ -19,6 +26,13 @@ internal sealed class SessionHandshakes(SessionSettings settings, INodeIdentity 
 
     public EncryptionMode Encryption => settings.Encryption;
 
+    public TimeSpan RekeyAfter => settings.RekeyAfter;
+
+    public long RekeyAfterBytes => settings.RekeyAfterBytes;
+
+    /// <summary>What this node shows of itself now.</summary>
+    public Certificate Certificate => identity.Certificate;
+
     public ulong NewTag() => entropy.UInt64();
 
     public PeerHandshake Create(HandshakeRole role, NodeId peer, ulong tag)
@@ -30,9 +44,15 @@ internal sealed class SessionHandshakes(SessionSettings settings, INodeIdentity 
         initiator.CopyTo(rest);
         responder.CopyTo(rest[NodeId.Size..]);
         BinaryPrimitives.WriteUInt64BigEndian(rest[(2 * NodeId.Size)..], tag);
-        return new(
-            role, new(SigningLabel.Session.ToArray(), prologue, identity.Network.Psk, settings.Encryption) { Expected = peer }, settings.StaticKey, identity, entropy, time);
+        return Create(role, peer, prologue);
     }
+
+    /// <summary>The handshake of a session's next epoch: bound to all before it by the hash of the last.</summary>
+    public PeerHandshake CreateNext(HandshakeRole role, NodeId peer, ReadOnlyMemory<byte> previousHash) => Create(role, peer, previousHash);
+
+
+    private PeerHandshake Create(HandshakeRole role, NodeId peer, ReadOnlyMemory<byte> prologue) => new(
+        role, new(SigningLabel.Session.ToArray(), prologue, identity.Network.Psk, settings.Encryption) { Expected = peer }, settings.StaticKey, identity, entropy, time);
 
     public static byte[] Numbered(byte number, ReadOnlySpan<byte> message) => [number, .. message];
 }

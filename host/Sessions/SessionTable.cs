@@ -362,7 +362,7 @@ internal sealed partial class SessionTable(
     }
 
     private Session NewSession((SessionPeer Peer, (Aead, Aead) Keys) agreed) =>
-        new(new(identity.Id, _outlet, time, _memory), agreed.Peer, agreed.Keys, OnOpened, OnEnded);
+        new(new(identity.Id, _outlet, time, _memory, _handshakes), agreed.Peer, agreed.Keys, OnOpened, OnEnded);
 
     private Session[] Sessions(NodeId? node = null)
     {

@@ -29,6 +29,9 @@ internal sealed record TestIdentity(SigningKey Key, NetworkKeys Network, Certifi
 {
     public NodeId Id { get; init; } = Key.Id;
 
+    /// <summary>Renewed by whoever sets it.</summary>
+    public Certificate Certificate { get; set; } = Certificate;
+
     public static SigningKey KeyOf(int number) => new(SeededEntropy.Derive(number, "node"));
 
     public byte[] Sign(ReadOnlySpan<byte> label, ReadOnlySpan<byte> content) => Key.Sign(label, content);

@@ -25,9 +25,11 @@ internal sealed class RawPeer : IEnvelopePort
     /// <param name="initiator">This peer began the session: its channels are even.</param>
     public RawPeer(bool initiator = true, bool isSealed = true)
     {
-        var certificate = new TestNetwork().Node(2).Certificate;
+        var network = new TestNetwork();
+        var (node, certificate) = (network.Node(1), network.Node(2).Certificate);
+        var handshakes = new SessionHandshakes(new(new StaticKey(new SeededEntropy(6)), EncryptionMode.Required), node, new SeededEntropy(7), Time);
         Session = new(
-            new(_self, new(this, _self, new SeededEntropy(5)), Time, Memory), new(_peer, certificate, Tag, !initiator, isSealed),
+            new(_self, new(this, _self, new SeededEntropy(5)), Time, Memory, handshakes), new(_peer, certificate, Tag, !initiator, isSealed, new byte[32]),
             (Aead.Create(SessionKey), Aead.Create(PeerKey)), (_, opened) => Opened.Add(opened), _ => Endings++);
     }
 
@@ -105,6 +107,20 @@ internal sealed class RawPeer : IEnvelopePort
         var to = new byte[Frame.DataOverhead + length];
         Frame.WriteData(to, Sequence++, channel, ends, new byte[length]);
         return to;
+    }
+
+    public byte[] Rekey(byte number, byte[] message)
+    {
+        var to = new byte[Frame.RekeyOverhead + message.Length];
+        Frame.WriteRekey(to, Sequence++, number, message);
+        return to;
+    }
+
+    /// <summary>Acknowledges all that came.</summary>
+    public void AckAll()
+    {
+        var to = new byte[Frame.MaxAck];
+        Send(to[..Frame.WriteAck(to, Frames.Where(frame => (byte)frame.Type >= Frame.FirstSequenced).Select(frame => frame.Sequence + 1).DefaultIfEmpty().Max(), [])]);
     }
 
     public byte[] Close(uint channel) => Make((to, s) => Frame.WriteClose(to, s, channel, 0, ""));

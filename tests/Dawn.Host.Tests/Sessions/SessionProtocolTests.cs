@@ -10,7 +10,7 @@ public class SessionProtocolTests
 
     public static TheoryData<string> Offences =>
     [
-        "unknown frame", "reserved checkpoint", "reserved rekey", "cut off frame", "oversize segment", "ours to open", "opened twice", "opened backwards",
+        "unknown frame", "reserved checkpoint", "cut off frame", "oversize segment", "ours to open", "opened twice", "opened backwards",
         "data on no channel", "data after close", "close after close", "more than the window", "accept of its own channel", "ack of what was never sent",
         "ack ranges that overlap", "early frame that breaks its layout",
     ];
@@ -26,7 +26,6 @@ public class SessionProtocolTests
         {
             "unknown frame" => [0x2f],
             "reserved checkpoint" => [0x15, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0],
-            "reserved rekey" => [0x16, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0],
             "cut off frame" => peer.Data(0, 100)[..50],
             "oversize segment" => new byte[SegmentHeader.MaxPlaintext + 1],
             "ours to open" => peer.Open(1),

@@ -35,6 +35,11 @@ internal sealed class Simulation(int seed) : SynchronizationContext
     /// <summary>Sees each envelope as it is sent; false takes it off the way.</summary>
     public Func<EnvelopeHeader, byte[], bool> Filter { get; set; } = (_, _) => true;
 
+    /// <summary>For the nodes that are added from now on.</summary>
+    public TimeSpan RekeyAfter { get; set; } = TimeSpan.FromMinutes(10);
+
+    public long RekeyAfterBytes { get; set; } = 1L << 36;
+
     /// <summary>All that was sent: header and payload.</summary>
     public List<(EnvelopeHeader Header, byte[] Payload)> Sent { get; } = [];
 
@@ -79,9 +84,10 @@ internal sealed class Simulation(int seed) : SynchronizationContext
     }
 
     public SimulatedNode AddNode(
-        int number, Func<string, MeshChannel, Caller, Task>? serve = null, EncryptionMode encryption = EncryptionMode.Required, TestNetwork? network = null)
+        int number, Func<string, MeshChannel, Caller, Task>? serve = null, EncryptionMode encryption = EncryptionMode.Required, TestNetwork? network = null,
+        DateTimeOffset? notAfter = null)
     {
-        var node = new SimulatedNode(this, (network ?? Network).Node(number), number, serve ?? ((_, _, _) => Task.CompletedTask), encryption);
+        var node = new SimulatedNode(this, (network ?? Network).Node(number, notAfter: notAfter), number, serve ?? ((_, _, _) => Task.CompletedTask), encryption);
         _nodes.Add(node.Id, node);
         _all.Add(node);
         return node;
@@ -203,7 +209,7 @@ internal sealed class SimulatedNode : IEnvelopePort, IChannelAcceptor
         (_simulation, Identity, _serve) = (simulation, identity, serve);
         var entropy = new SeededEntropy(seed);
         Table = new(
-            this, identity, new(new StaticKey(entropy), encryption), new Lazy<IChannelAcceptor>(this), entropy, simulation.Time, NullLogger<SessionTable>.Instance);
+            this, identity, new(new StaticKey(entropy), encryption) { RekeyAfter = simulation.RekeyAfter, RekeyAfterBytes = simulation.RekeyAfterBytes }, new Lazy<IChannelAcceptor>(this), entropy, simulation.Time, NullLogger<SessionTable>.Instance);
         _ = Table.StartAsync(CancellationToken.None);
     }
 
