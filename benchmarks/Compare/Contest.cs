@@ -1,4 +1,3 @@
-using System.Globalization;
 using Dawn.Benchmarks.Peers;
 
 namespace Dawn.Benchmarks.Compare;
@@ -34,7 +33,8 @@ internal abstract class Contest(string title, params string[] figures) : IContes
             {
                 var result = await legs[i].RunAsync(options.Seconds, cancellationToken);
                 results[i].Add(result);
-                say(string.Create(CultureInfo.InvariantCulture, $"{title}: round {round}, {legs[i].Name}: p50 {result.P50:0.0} µs, p99 {result.P99:0.0} µs, {result.CallsPerSecond:0}/s"));
+                var latencies = result.P50 > 0 ? FormattableString.Invariant($"p50 {result.P50:0.0} µs, p99 {result.P99:0.0} µs, ") : "";
+                say(FormattableString.Invariant($"{title}: round {round}, {legs[i].Name}: {latencies}{result.CallsPerSecond:0}/s"));
             }
         }
 

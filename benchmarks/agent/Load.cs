@@ -31,6 +31,8 @@ public static class Load
         ArgumentOutOfRangeException.ThrowIfLessThan(inFlight, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(inFlight, MaxInFlight);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(seconds, MaxSeconds);
+        // The first one connects, and compiles what it needs.
+        await call();
         var from = Stopwatch.GetTimestamp() + Ticks(Math.Min(SettleSeconds, seconds / 4));
         var until = from + Ticks(seconds);
         var allocatedBefore = 0L;
