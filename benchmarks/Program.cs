@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
-using BenchmarkDotNet.Running;
 using Dawn.Benchmarks;
 using Dawn.Benchmarks.Compare;
 using Dawn.Benchmarks.Micro;
@@ -15,7 +14,7 @@ switch (args)
         return await Worker.CallAsync(kind, new(address, pin is [var thumbprint] ? thumbprint : ""));
     // BenchmarkDotNet has a command line of its own.
     case ["micro", .. var rest]:
-        return BenchmarkSwitcher.FromAssembly(typeof(Worker).Assembly).Run(rest, InProcess.Config).Any(summary => summary.HasCriticalValidationErrors) ? 1 : 0;
+        return InProcess.Run(rest);
 }
 
 var dawn = new Option<string>("--dawn") { Description = "The program to measure.", DefaultValueFactory = _ => CompareOptions.DefaultDawn };

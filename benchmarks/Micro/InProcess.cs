@@ -1,14 +1,19 @@
 using BenchmarkDotNet.Configs;
 using BenchmarkDotNet.Diagnosers;
-using BenchmarkDotNet.Jobs;
-using BenchmarkDotNet.Toolchains.InProcess.Emit;
+using BenchmarkDotNet.Reports;
+using BenchmarkDotNet.Running;
 
 namespace Dawn.Benchmarks.Micro;
 
-/// <summary>In this process: a generated project would build host and plugins into one folder, which they refuse.</summary>
+/// <summary><c>micro</c>: BenchmarkDotNet in this process. A generated project would build host and plugins into one folder, which they refuse.</summary>
 internal static class InProcess
 {
-    public static IConfig Config { get; } = ManualConfig.Create(DefaultConfig.Instance)
-        .AddJob(Job.Default.WithToolchain(new InProcessEmitToolchain(TimeSpan.FromMinutes(10), logOutput: true)).AsDefault())
-        .AddDiagnoser(MemoryDiagnoser.Default);
+    public static int Run(string[] arguments)
+    {
+        var config = ManualConfig.Create(DefaultConfig.Instance).AddDiagnoser(MemoryDiagnoser.Default);
+        var summaries = BenchmarkSwitcher.FromAssembly(typeof(InProcess).Assembly).Run([.. arguments, "--inProcess"], config);
+        return summaries.Any(Failed) ? 1 : 0;
+    }
+
+    private static bool Failed(Summary summary) => summary.HasCriticalValidationErrors || summary.Reports.Any(report => !report.Success);
 }
