@@ -33,7 +33,9 @@ internal static class WebServer
                 break;
             case "mcp" or "mcp-plain":
                 // A session for each client, as a channel is in Dawn; without one the server is made anew for each request.
-                builder.Services.AddMcpServer().WithHttpTransport(o => o.SessionMode = HttpServerSessionMode.Stateful).WithTools([.. McpMemory.Tools()]);
+                // Against the gateway both revisions are served as the gateway does, so that the same client speaks the same one to both.
+                builder.Services.AddMcpServer()
+                    .WithHttpTransport(o => o.SessionMode = kind == "mcp" ? HttpServerSessionMode.Stateful : HttpServerSessionMode.StatefulForInitializeClients).WithTools([.. McpMemory.Tools()]);
                 break;
         }
 
