@@ -60,6 +60,8 @@ public sealed class ProberTests(ITestOutputHelper output)
         }
 
         Assert.Empty(listener.Links.Snapshot);
+        // Or what was said is no first word at all, and nothing was tried.
+        Assert.True(hellos > probes / 2, $"Only {hellos} of {probes} probes began with a hello.");
         output.WriteLine($"{probes} probes, {hellos} hellos in answer");
         listener.Stop();
     }
@@ -122,7 +124,7 @@ public sealed class ProberTests(ITestOutputHelper output)
     private byte[] Speak(byte[]? ticket)
     {
         var entropy = new SeededEntropy(5);
-        var hello = Hello.Create(EncryptionMode.Required, ticket, entropy).Encoded;
+        var hello = Hello.Create(EncryptionMode.Required, ticket is null ? null : (ReadOnlyMemory<byte>?)ticket, entropy).Encoded;
         using var key = new StaticKey(entropy);
         using var handshake = new PeerHandshake(
             HandshakeRole.Initiator, new(SigningLabel.Link.ToArray(), hello, new TestNetwork(2).Keys.Psk, EncryptionMode.Required), key, Network.Node(1), entropy, _time);
