@@ -140,7 +140,7 @@ internal sealed class HandshakeState : IDisposable
             throw new InvalidOperationException("The handshake is not complete.");
         }
 
-        var (initiator, responder) = _symmetric.Split();
+        var (initiator, responder) = _symmetric.Split(_static);
         return _isInitiator ? (initiator, responder) : (responder, initiator);
     }
 

@@ -76,16 +76,17 @@ internal sealed class SymmetricState : IDisposable
     }
 
     /// <summary>The transport keys: the first for what the initiator sends, the second for the responder.</summary>
-    public (Aead Initiator, Aead Responder) Split()
+    /// <param name="own">Makes the ciphers.</param>
+    public (Aead Initiator, Aead Responder) Split(X25519Key? own = null)
     {
         Span<byte> output = stackalloc byte[2 * HashSize];
         Hkdf(default, output);
         try
         {
-            var initiator = Aead.Create(output[..HashSize]);
+            var initiator = Create(own, output[..HashSize]);
             try
             {
-                return (initiator, Aead.Create(output[HashSize..]));
+                return (initiator, Create(own, output[HashSize..]));
             }
             catch
             {
@@ -106,6 +107,9 @@ internal sealed class SymmetricState : IDisposable
         CryptographicOperations.ZeroMemory(_chainingKey);
         CryptographicOperations.ZeroMemory(_hash);
     }
+
+    // One-way patterns may have no static key at this end.
+    private static Aead Create(X25519Key? own, ReadOnlySpan<byte> key) => own?.CreateCipher(key) ?? Aead.Create(key);
 
     // The first output is the next chaining key.
     private void Derive(ReadOnlySpan<byte> material, Span<byte> output)

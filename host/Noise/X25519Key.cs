@@ -32,7 +32,7 @@ internal class X25519Key : IDisposable
     public ReadOnlySpan<byte> Public => _public;
 
     /// <summary>Agrees on a secret of 32 bytes; false for public keys that lead to all zeros (RFC 7748, section 6.1).</summary>
-    public bool TryAgree(ReadOnlySpan<byte> remote, Span<byte> secret)
+    public virtual bool TryAgree(ReadOnlySpan<byte> remote, Span<byte> secret)
     {
         if (remote.Length != Size || !PublicKey.TryImport(KeyAgreementAlgorithm.X25519, remote, KeyBlobFormat.RawPublicKey, out var key) || key is null)
         {
@@ -42,6 +42,9 @@ internal class X25519Key : IDisposable
         using var shared = KeyAgreementAlgorithm.X25519.Agree(_key, key, new SharedSecretCreationParameters { ExportPolicy = KeyExportPolicies.AllowPlaintextExport });
         return shared is not null && shared.TryExport(SharedSecretBlobFormat.RawSharedSecret, secret, out var size) && size == Size;
     }
+
+    /// <summary>Makes a cipher of what a handshake with this key led to.</summary>
+    public virtual Aead CreateCipher(ReadOnlySpan<byte> key) => Aead.Create(key);
 
     public void Dispose()
     {
@@ -57,4 +60,5 @@ internal class X25519Key : IDisposable
 }
 
 /// <summary>The X25519 key that this process shows in its handshakes: made at start, never stored, so that a stolen one dies with the process.</summary>
-internal sealed class StaticKey(Entropy entropy) : X25519Key(entropy);
+/// <remarks>All links and sessions of a process come from it: whoever watches it, as tests do, sees every agreement under it and every cipher that follows.</remarks>
+internal class StaticKey(Entropy entropy) : X25519Key(entropy);
