@@ -22,26 +22,36 @@ internal sealed record AgentManifest(string Id, string? Title, string? Descripti
     public static AgentManifest Read(string folder, string shortName)
     {
         var file = new FileInfo(Path.Combine(folder, FileName));
-        var manifest = new AgentManifest(shortName, null, null, true, null, ImmutableDictionary<string, string>.Empty, []);
-        if (file.Exists)
-        {
-            if (file.Length > MaxBytes)
-            {
-                throw Wrong($"is larger than {MaxBytes / 1024} KiB.");
-            }
+        return !file.Exists ? Check(Default(shortName))
+            : file.Length > MaxBytes ? throw TooLarge()
+            : Parse(File.ReadAllBytes(file.FullName), shortName);
+    }
 
-            try
-            {
-                var options = new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true, AllowDuplicateProperties = false, MaxDepth = 16 };
-                using var json = JsonDocument.Parse(File.ReadAllBytes(file.FullName), options);
-                manifest = Parse(json.RootElement, manifest);
-            }
-            catch (JsonException e)
-            {
-                throw Wrong($"is not valid JSON: {e.Message}");
-            }
+    /// <summary>Reads what the file holds.</summary>
+    /// <exception cref="PluginException">It is wrong; the key is named.</exception>
+    public static AgentManifest Parse(byte[] utf8, string shortName)
+    {
+        if (utf8.Length > MaxBytes)
+        {
+            throw TooLarge();
         }
 
+        try
+        {
+            var options = new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true, AllowDuplicateProperties = false, MaxDepth = 16 };
+            using var json = JsonDocument.Parse(utf8, options);
+            return Check(Parse(json.RootElement, Default(shortName)));
+        }
+        catch (JsonException e)
+        {
+            throw Wrong($"is not valid JSON: {e.Message}");
+        }
+    }
+
+    private static AgentManifest Default(string shortName) => new(shortName, null, null, true, null, ImmutableDictionary<string, string>.Empty, []);
+
+    private static AgentManifest Check(AgentManifest manifest)
+    {
         if (!AgentId.IsValid(manifest.Id) || AgentId.IsReserved(manifest.Id))
         {
             throw new PluginException(
@@ -92,6 +102,8 @@ internal sealed record AgentManifest(string Id, string? Title, string? Descripti
         JsonValueKind.Null => [new(key, null)],
         _ => [new(key, value.ToString())],
     };
+
+    private static PluginException TooLarge() => Wrong($"is larger than {MaxBytes / 1024} KiB.");
 
     private static PluginException Wrong(string what) => new($"{FileName} {what}", $"Correct it; all keys are optional: {Known}.");
 }
