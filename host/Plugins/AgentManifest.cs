@@ -15,6 +15,10 @@ internal sealed record AgentManifest(string Id, string? Title, string? Descripti
     public const string FileName = "agent.json";
 
     private const int MaxBytes = 64 * 1024;
+
+    // A key is spelled out in full for each value below it: 64 KiB of nested keys would otherwise become gigabytes.
+    private const int MaxKey = 512;
+
     private const string Known = "id, title, description, enabled, share, tools, settings";
 
     /// <summary>Reads it from a folder; the defaults where there is none.</summary>
@@ -42,8 +46,9 @@ internal sealed record AgentManifest(string Id, string? Title, string? Descripti
             using var json = JsonDocument.Parse(utf8, options);
             return Check(Parse(json.RootElement, Default(shortName)));
         }
-        catch (JsonException e)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
+            // The latter is how text says that it is no Unicode, such as half of a surrogate pair: not when it is parsed but when it is read.
             throw Wrong($"is not valid JSON: {e.Message}");
         }
     }
@@ -97,6 +102,7 @@ internal sealed record AgentManifest(string Id, string? Title, string? Descripti
     // Keys as the configuration names them: a:b for objects, a:0 for arrays.
     private static IEnumerable<KeyValuePair<string, string?>> Flatten(string key, JsonElement value) => value.ValueKind switch
     {
+        _ when key.Length > MaxKey => throw Wrong($"has a key of more than {MaxKey} characters in its settings."),
         JsonValueKind.Object => value.EnumerateObject().SelectMany(p => Flatten($"{key}:{p.Name}", p.Value)),
         JsonValueKind.Array => value.EnumerateArray().SelectMany((item, i) => Flatten($"{key}:{i}", item)),
         JsonValueKind.Null => [new(key, null)],

@@ -40,6 +40,7 @@ internal sealed class ManifestTarget : IFuzzTarget
             """{"id":"\u0061gent","title":"\ud83d\ude00 é","tools":{"\u00e9":"members"}}""",
             """{"settings":{"a:b":1.5e300,"":""}}""",
             """{"id":"node"}""",
+            """{"id":"a","description":"\ud83d","settings":{"\ude00":"\ud83d"}}""",
         })
         {
             yield return Encoding.UTF8.GetBytes(json);

@@ -14,6 +14,9 @@ internal sealed class SessionTarget : IFuzzTarget
     private const int MaxRead = 10_000;
 
     private readonly FakeTimeProvider _time = World.Time();
+    private readonly Pump _pump;
+
+    public SessionTarget() => _pump = new(_time);
 
     public string Name => "session";
 
@@ -22,28 +25,30 @@ internal sealed class SessionTarget : IFuzzTarget
 
     public void Run(ReadOnlySpan<byte> input)
     {
-        if (input.IsEmpty)
+        if (!input.IsEmpty)
         {
-            return;
+            var bytes = input.ToArray();
+            _pump.Run(() => RunAsync(bytes[0], bytes.AsMemory(1)));
         }
+    }
 
-        var mode = input[0];
-        var rest = input[1..];
+    private async Task RunAsync(byte mode, ReadOnlyMemory<byte> rest)
+    {
         var peer = new FakeOtherEnd(_time);
         var own = new List<SessionChannel>();
+        var waiting = new Dictionary<SessionChannel, Task>();
         if ((mode & 1) != 0)
         {
             for (var i = 0; i < 2; i++)
             {
                 own.Add(peer.Session.OpenChannel("echo", "gateway"));
-                var sending = own[i].SendAsync(new byte[100 + 100_000 * i], CancellationToken.None);
-                _ = sending.IsCompleted ? Task.CompletedTask : Quietly(sending.AsTask());
+                waiting[own[i]] = Quietly(own[i].SendAsync(new byte[100 + 100_000 * i], CancellationToken.None).AsTask());
             }
         }
 
         for (var segments = 0; segments < MaxSegments && rest.Length >= 2; segments++)
         {
-            int length = BinaryPrimitives.ReadUInt16BigEndian(rest);
+            int length = BinaryPrimitives.ReadUInt16BigEndian(rest.Span);
             if ((length & 0x8000) != 0)
             {
                 _time.Advance(TimeSpan.FromMilliseconds(25));
@@ -51,10 +56,12 @@ internal sealed class SessionTarget : IFuzzTarget
 
             var plaintext = rest.Slice(2, Math.Min(length & 0x7fff, rest.Length - 2));
             rest = rest[(2 + plaintext.Length)..];
-            peer.Say(plaintext);
+            peer.Say(plaintext.Span);
+            // Whoever was woken goes first.
+            await Task.Yield();
             if ((mode & 2) != 0)
             {
-                Read(peer);
+                Read(peer, waiting);
             }
         }
 
@@ -68,9 +75,10 @@ internal sealed class SessionTarget : IFuzzTarget
         Property.Holds(peer.Session.Ended.IsCompleted && peer.Endings == 1, "a session can't be ended, or ends twice");
         foreach (var channel in peer.Opened.Select(o => o.Channel).Concat(own))
         {
-            channel.CloseAsync().GetAwaiter().GetResult();
+            await channel.CloseAsync();
         }
 
+        await Task.WhenAll(waiting.Values);
         Property.Holds(peer.Session.Budget.Used == 0 && peer.Memory.Used == 0, $"{peer.Session.Budget.Used} bytes are still counted as held after all ended");
     }
 
@@ -113,19 +121,18 @@ internal sealed class SessionTarget : IFuzzTarget
         return to[..write(to, 0)];
     }
 
-    private static void Read(FakeOtherEnd peer)
+    // One reader for each channel, as agents have: a wait that has not ended goes on.
+    private static void Read(FakeOtherEnd peer, Dictionary<SessionChannel, Task> waiting)
     {
         var read = 0;
         foreach (var (channel, _, _) in peer.Opened)
         {
-            using var now = new CancellationTokenSource();
-            while (read++ < MaxRead)
+            while (read++ < MaxRead && waiting.GetValueOrDefault(channel) is null or { IsCompleted: true })
             {
-                var receiving = channel.ReceiveAsync(now.Token);
+                var receiving = channel.ReceiveAsync(CancellationToken.None);
                 if (!receiving.IsCompleted)
                 {
-                    now.Cancel();
-                    _ = Quietly(receiving.AsTask());
+                    waiting[channel] = Quietly(receiving.AsTask());
                     break;
                 }
 
@@ -153,8 +160,12 @@ internal sealed class SessionTarget : IFuzzTarget
         try
         {
             await task;
+            if (task is Task<MessageBuffer?> received)
+            {
+                (await received)?.Dispose();
+            }
         }
-        catch (Exception e) when (e is MeshException or OperationCanceledException)
+        catch (MeshException)
         {
             // As documented.
         }

@@ -52,6 +52,7 @@ internal sealed class SettingsTarget : IFuzzTarget
             """{"Dawn":{"Bootstrap":["ws://198.51.100.1:7610"],"Gateway":{"Url":null},"Relay":{"Memory":"64 MiB","Enabled":false}},"Logging":{"LogLevel":{"Default":"Debug"}}}""",
             """{"Dawn":{"Security":{"RekeyAfter":"00:10:00","KeepEvidence":true},"Advertise":["wss://example.org:443"],"Plugins":{"a":{"b":1}}}}""",
             """{"Dawn":{"Mdoe":1,"Listen":"x","Network":[]},"Dawn:Mode":"decentralized"}""",
+            """{"Dawn":{"Network":{"Name":"\u00e9 \ud83d\ude00"},"Owners":["\ud83d"]}}""",
         })
         {
             yield return Encoding.UTF8.GetBytes(json);
