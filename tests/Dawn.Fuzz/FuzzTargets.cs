@@ -5,31 +5,29 @@ namespace Dawn.Fuzz;
 /// <summary>All targets: a new one is a class in <c>Targets</c> and a line here.</summary>
 public static class FuzzTargets
 {
-    private static readonly Func<IFuzzTarget>[] Makers =
-    [
-        () => new HelloTarget(),
-        () => new HandshakeTarget(),
-        () => new ProofTarget(),
-        () => new RecordsTarget(),
-        () => new LinkTarget(),
-        () => new EnvelopeTarget(),
-        () => new SegmentTarget(),
-        () => new FramesTarget(),
-        () => new SessionTarget(),
-        () => new NodeRecordTarget(),
-        () => new CertificateTarget(),
-        () => new TicketTarget(),
-        () => new RedemptionTarget(),
-        () => new ManifestTarget(),
-        () => new SettingsTarget(),
-    ];
+    private static readonly OrderedDictionary<string, Func<IFuzzTarget>> Makers = new()
+    {
+        ["hello"] = () => new HelloTarget(),
+        ["handshake"] = () => new HandshakeTarget(),
+        ["proof"] = () => new ProofTarget(),
+        ["records"] = () => new RecordsTarget(),
+        ["link"] = () => new LinkTarget(),
+        ["envelope"] = () => new EnvelopeTarget(),
+        ["segment"] = () => new SegmentTarget(),
+        ["frames"] = () => new FramesTarget(),
+        ["session"] = () => new SessionTarget(),
+        ["record"] = () => new NodeRecordTarget(),
+        ["certificate"] = () => new CertificateTarget(),
+        ["ticket"] = () => new TicketTarget(),
+        ["redemption"] = () => new RedemptionTarget(),
+        ["manifest"] = () => new ManifestTarget(),
+        ["settings"] = () => new SettingsTarget(),
+    };
 
-    private static readonly Lazy<Dictionary<string, Func<IFuzzTarget>>> ByName = new(() => Makers.ToDictionary(make => make().Name));
-
-    public static IReadOnlyCollection<string> Names => ByName.Value.Keys;
+    public static IReadOnlyCollection<string> Names => Makers.Keys;
 
     /// <summary>A fresh target, or null where none is called so.</summary>
-    public static IFuzzTarget? Create(string name) => ByName.Value.GetValueOrDefault(name)?.Invoke();
+    public static IFuzzTarget? Create(string name) => Makers.GetValueOrDefault(name)?.Invoke();
 
     /// <summary>Inputs that once did harm, by name.</summary>
     public static IEnumerable<(string Name, byte[] Input)> Regressions(string target)

@@ -1,8 +1,15 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using Dawn.Fuzz;
 using Dawn.Fuzz.Siege;
 using SharpFuzz;
+
+// Instrumented code writes here from its first branch on; afl-fuzz puts its own memory in this place later.
+unsafe
+{
+    SharpFuzz.Common.Trace.SharedMem = (byte*)NativeMemory.AllocZeroed(1 << 16);
+}
 
 return args switch
 {
