@@ -8,6 +8,7 @@ using Xunit;
 namespace Dawn.Tests.Hostile;
 
 /// <summary>What a member may cost another through sessions, proven or not.</summary>
+[Collection(MeasuresMemory.Name)]
 public class SessionFloodTests
 {
     [Fact]
