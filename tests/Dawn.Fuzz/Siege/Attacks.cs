@@ -164,11 +164,11 @@ internal static class Attacks
         return await PacedAsync(100, async _ =>
         {
             records.Write(pings);
-            await connection.Transport.Output.FlushAsync(stop);
+            await FlushAsync(connection, stop);
         }, stop, inTurn: true);
     }
 
-    // Envelopes for a session that nobody has, padding and pings; reads what comes, as a living link does.
+    // Full records of padding; reads what comes, as a living link does.
     private static async Task<long> SendForeverAsync(ConnectionContext connection, LinkPeer peer, CancellationToken stop)
     {
         var records = new RecordWriter(connection.Transport.Output, peer.Send);
@@ -177,10 +177,18 @@ internal static class Attacks
         var struck = await PacedAsync(ForeverBytesPerSecond / padding.Length, async _ =>
         {
             records.Write(padding);
-            await connection.Transport.Output.FlushAsync(stop);
+            await FlushAsync(connection, stop);
         }, stop, inTurn: true);
         await reading;
         return struck;
+    }
+
+    private static async Task FlushAsync(ConnectionContext connection, CancellationToken stop)
+    {
+        if ((await connection.Transport.Output.FlushAsync(stop)).IsCompleted)
+        {
+            throw new IOException("thrown out");
+        }
     }
 
     private static async Task DrainAsync(ConnectionContext connection, CancellationToken stop)
@@ -230,7 +238,11 @@ internal static class Attacks
                 var one = strike(struck++);
                 if (inTurn)
                 {
-                    await one;
+                    if (!await SucceedsAsync(one))
+                    {
+                        // Thrown out, or over: whoever strikes in turn begins anew.
+                        return struck;
+                    }
                 }
                 else
                 {
@@ -242,6 +254,19 @@ internal static class Attacks
         }
 
         return struck;
+    }
+
+    private static async Task<bool> SucceedsAsync(Task strike)
+    {
+        try
+        {
+            await strike;
+            return true;
+        }
+        catch (Exception e) when (e is IOException or ConnectionAbortedException or SocketException or OperationCanceledException or InvalidOperationException)
+        {
+            return false;
+        }
     }
 
     // One that fails was fended off, which is what is measured.
