@@ -38,8 +38,9 @@ internal sealed class EditedJsonProvider(EditedJsonFile source) : JsonConfigurat
             base.Load(stream);
             Problem = null;
         }
-        catch (Exception e) when (_isRunning && e is FormatException or JsonException)
+        catch (Exception e) when (_isRunning && e is FormatException or JsonException or InvalidOperationException)
         {
+            // The last is how text says that it is no Unicode, such as half of a surrogate pair; thrown on the watcher's thread it would end the program.
             var problem = $"{Path.Combine((Source.FileProvider as Microsoft.Extensions.FileProviders.PhysicalFileProvider)?.Root ?? "", Source.Path!)} can't be read, so the settings stay as they were: {(e.InnerException ?? e).Message}";
             if (problem != Problem)
             {

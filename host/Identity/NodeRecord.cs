@@ -104,9 +104,9 @@ internal sealed record NodeRecord(
         return null;
     }
 
-    /// <summary>True for <c>scheme://host:port</c> and nothing more.</summary>
+    /// <summary>True for <c>scheme://host:port</c> and nothing more, not even the blanks around it that <see cref="Uri"/> passes over.</summary>
     public static bool IsAddress(Uri uri) =>
-        uri is { IsAbsoluteUri: true, AbsolutePath: "/" or "", Query: "", Fragment: "", UserInfo: "", Host.Length: > 0, Port: > 0 };
+        !uri.OriginalString.Any(c => char.IsWhiteSpace(c) || char.IsControl(c)) && uri is { IsAbsoluteUri: true, AbsolutePath: "/" or "", Query: "", Fragment: "", UserInfo: "", Host.Length: > 0, Port: > 0 };
 
     private static WireWriter Body(NodeId node, ulong sequence, DateTimeOffset issued, DateTimeOffset notAfter, EncryptionMode encryption, Certificate certificate, ImmutableArray<Uri> addresses, ImmutableArray<AgentCard> agents)
     {

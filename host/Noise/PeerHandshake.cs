@@ -114,7 +114,10 @@ internal sealed class PeerHandshake : IDisposable
         .Block16(default)
         .ToArray();
 
-    private void CheckProof(ReadOnlySpan<byte> proof, ReadOnlySpan<byte> hash)
+    /// <summary>Checks the payload of message 2 or 3; what doesn't hold leaves nothing behind.</summary>
+    /// <param name="hash">The handshake hash as it was just before the payload was encrypted.</param>
+    /// <exception cref="HandshakeException">The proof doesn't hold.</exception>
+    internal void CheckProof(ReadOnlySpan<byte> proof, ReadOnlySpan<byte> hash)
     {
         var reader = new WireReader(proof);
         var version = reader.UInt8();

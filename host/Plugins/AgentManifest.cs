@@ -15,6 +15,10 @@ internal sealed record AgentManifest(string Id, string? Title, string? Descripti
     public const string FileName = "agent.json";
 
     private const int MaxBytes = 64 * 1024;
+
+    // A key is spelled out in full for each value below it: 64 KiB of nested keys would otherwise become gigabytes.
+    private const int MaxKey = 512;
+
     private const string Known = "id, title, description, enabled, share, tools, settings";
 
     /// <summary>Reads it from a folder; the defaults where there is none.</summary>
@@ -22,26 +26,37 @@ internal sealed record AgentManifest(string Id, string? Title, string? Descripti
     public static AgentManifest Read(string folder, string shortName)
     {
         var file = new FileInfo(Path.Combine(folder, FileName));
-        var manifest = new AgentManifest(shortName, null, null, true, null, ImmutableDictionary<string, string>.Empty, []);
-        if (file.Exists)
-        {
-            if (file.Length > MaxBytes)
-            {
-                throw Wrong($"is larger than {MaxBytes / 1024} KiB.");
-            }
+        return !file.Exists ? Check(Default(shortName))
+            : file.Length > MaxBytes ? throw TooLarge()
+            : Parse(File.ReadAllBytes(file.FullName), shortName);
+    }
 
-            try
-            {
-                var options = new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true, AllowDuplicateProperties = false, MaxDepth = 16 };
-                using var json = JsonDocument.Parse(File.ReadAllBytes(file.FullName), options);
-                manifest = Parse(json.RootElement, manifest);
-            }
-            catch (JsonException e)
-            {
-                throw Wrong($"is not valid JSON: {e.Message}");
-            }
+    /// <summary>Reads what the file holds.</summary>
+    /// <exception cref="PluginException">It is wrong; the key is named.</exception>
+    public static AgentManifest Parse(byte[] utf8, string shortName)
+    {
+        if (utf8.Length > MaxBytes)
+        {
+            throw TooLarge();
         }
 
+        try
+        {
+            var options = new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true, AllowDuplicateProperties = false, MaxDepth = 16 };
+            using var json = JsonDocument.Parse(utf8, options);
+            return Check(Parse(json.RootElement, Default(shortName)));
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            // The latter is how text says that it is no Unicode, such as half of a surrogate pair: not when it is parsed but when it is read.
+            throw Wrong($"is not valid JSON: {e.Message}");
+        }
+    }
+
+    private static AgentManifest Default(string shortName) => new(shortName, null, null, true, null, ImmutableDictionary<string, string>.Empty, []);
+
+    private static AgentManifest Check(AgentManifest manifest)
+    {
         if (!AgentId.IsValid(manifest.Id) || AgentId.IsReserved(manifest.Id))
         {
             throw new PluginException(
@@ -87,11 +102,14 @@ internal sealed record AgentManifest(string Id, string? Title, string? Descripti
     // Keys as the configuration names them: a:b for objects, a:0 for arrays.
     private static IEnumerable<KeyValuePair<string, string?>> Flatten(string key, JsonElement value) => value.ValueKind switch
     {
+        _ when key.Length > MaxKey => throw Wrong($"has a key of more than {MaxKey} characters in its settings."),
         JsonValueKind.Object => value.EnumerateObject().SelectMany(p => Flatten($"{key}:{p.Name}", p.Value)),
         JsonValueKind.Array => value.EnumerateArray().SelectMany((item, i) => Flatten($"{key}:{i}", item)),
         JsonValueKind.Null => [new(key, null)],
         _ => [new(key, value.ToString())],
     };
+
+    private static PluginException TooLarge() => Wrong($"is larger than {MaxBytes / 1024} KiB.");
 
     private static PluginException Wrong(string what) => new($"{FileName} {what}", $"Correct it; all keys are optional: {Known}.");
 }

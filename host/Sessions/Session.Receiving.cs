@@ -76,12 +76,14 @@ internal sealed partial class Session
         if (violation is not null)
         {
             End(MeshError.Protocol, $"Node {Remote.ToShortString()} broke the protocol: {violation}.", tell: true);
+            Release(opened);
             return;
         }
 
         if (goodbye is var (error, text))
         {
             End(error, text, tell: false);
+            Release(opened);
             return;
         }
 
@@ -96,6 +98,19 @@ internal sealed partial class Session
         }
 
         Flush();
+    }
+
+    // Opened, filled and ended by one segment: nobody will hear of these channels, so nobody else gives back what they hold.
+    // Kept, it would count against the process for ever.
+    private void Release(OpenedChannel[] unheard)
+    {
+        lock (Gate)
+        {
+            foreach (var (channel, _, _) in unheard)
+            {
+                channel.CloseLocked(MeshError.None, null);
+            }
+        }
     }
 
     private bool TryOpen(ReadOnlySpan<byte> segment, SegmentHeader header, EpochKeys keys, byte[] into, out ReadOnlySpan<byte> plaintext)

@@ -1,0 +1,83 @@
+using Dawn.Identity;
+using Dawn.Noise;
+using Dawn.Routing;
+using Dawn.Sessions;
+using Dawn.Tests;
+using Microsoft.Extensions.Time.Testing;
+
+namespace Dawn.Fuzz.Targets;
+
+/// <summary>The other end of one real session, which has its keys and says whatever it wants; what the session says must be well formed.</summary>
+internal sealed class FakeOtherEnd : IEnvelopePort
+{
+    private const ulong Tag = 77;
+
+    private static readonly byte[] TheirKey = SeededEntropy.Derive(1, "peer key");
+    private static readonly byte[] OurKey = SeededEntropy.Derive(1, "session key");
+
+    // Brief keys cost a twentieth and do the same.
+    private readonly Aead _send = Aead.CreateBrief(TheirKey);
+    private readonly Aead _receive = Aead.CreateBrief(OurKey);
+    private readonly byte[] _plaintext = new byte[SegmentHeader.MaxPlaintext];
+    private ulong _nonce;
+
+    public FakeOtherEnd(FakeTimeProvider time)
+    {
+        Memory = new(MemoryBudget.PerProcess);
+        Session = new(
+            new(World.Self.Id, new(this, World.Self.Id, new SeededEntropy(5)), time, Memory), new(World.Peer.Id, World.Peer.Certificate, Tag, IsInitiator: false, IsSealed: true),
+            (Aead.CreateBrief(OurKey), Aead.CreateBrief(TheirKey)), (_, opened) => Opened.Add(opened), _ => Endings++);
+    }
+
+    public event Action<NodeId>? PathChanged { add { } remove { } }
+
+    public Session Session { get; }
+
+    public MemoryBudget Memory { get; }
+
+    public List<OpenedChannel> Opened { get; } = [];
+
+    public int Endings { get; private set; }
+
+    /// <summary>Segments that the session sent.</summary>
+    public int Sent { get; private set; }
+
+    /// <summary>The code of the goodbye that it said, if any.</summary>
+    public MeshError? Goodbye { get; private set; }
+
+    public void Say(ReadOnlySpan<byte> plaintext) => Session.OnSegment(Seal(plaintext, _nonce++));
+
+    public byte[] Seal(ReadOnlySpan<byte> plaintext, ulong nonce)
+    {
+        var segment = new byte[SegmentHeader.Size + plaintext.Length + SegmentHeader.TagSize];
+        var header = new SegmentHeader(0, false, nonce);
+        header.Write(segment);
+        var associated = SegmentHeader.AssociatedPrefix(World.Peer.Id, World.Self.Id, Tag);
+        header.Write(associated.AsSpan(^SegmentHeader.Size..));
+        _send.Seal(nonce, associated, plaintext, segment.AsSpan(SegmentHeader.Size));
+        return segment;
+    }
+
+    public bool TrySend(in EnvelopeHeader header, ReadOnlySpan<byte> payload)
+    {
+        Sent++;
+        Property.Holds(Goodbye is null, "something was said after goodbye");
+        Property.Holds(payload.Length <= EnvelopeHeader.MaxPayload && SegmentHeader.TryRead(payload, out var segment) && !segment.IsClear, "a segment that nobody would take");
+        SegmentHeader.TryRead(payload, out segment);
+        var associated = SegmentHeader.AssociatedPrefix(World.Self.Id, World.Peer.Id, Tag);
+        payload[..SegmentHeader.Size].CopyTo(associated.AsSpan(^SegmentHeader.Size..));
+        var plaintext = _plaintext.AsSpan(0, payload.Length - SegmentHeader.Size - SegmentHeader.TagSize);
+        Property.Holds(_receive.TryOpen(segment.Nonce, associated, payload[SegmentHeader.Size..], plaintext), "a segment that doesn't open");
+        for (ReadOnlySpan<byte> rest = plaintext; !rest.IsEmpty;)
+        {
+            Property.Holds(Frame.TryRead(ref rest, out var frame), "a frame that nobody would take");
+            Goodbye = frame.Type == FrameType.Goodbye ? (MeshError)frame.Code : Goodbye;
+        }
+
+        return true;
+    }
+
+    public bool CanReach(NodeId node) => true;
+
+    public ValueTask WaitForRoomAsync(NodeId node, CancellationToken cancellationToken) => default;
+}
