@@ -111,7 +111,7 @@ internal sealed class Rekeying(HandshakeOrigin origin, Certificate remote, bool 
                     OnSecond(message);
                     break;
                 case Message.Third when !isInitiator && _awaited is Awaited.Answer:
-                    _handshake!.ReadMessage(message);
+                    ReadAnswer(message);
                     Finish();
                     break;
                 default:
@@ -132,14 +132,14 @@ internal sealed class Rekeying(HandshakeOrigin origin, Certificate remote, bool 
                 throw OutOfTurn("a switch to keys that were not agreed on");
             }
 
+            (var receive, _receive) = (_receive, null);
+            (_awaited, _isRequested, _began) = (Awaited.Nothing, false, time.GetTimestamp());
+            Volatile.Write(ref _epoch, _epoch + 1);
             if (!isInitiator)
             {
                 QueueSwitch();
             }
 
-            (var receive, _receive) = (_receive, null);
-            (_awaited, _isRequested, _began) = (Awaited.Nothing, false, time.GetTimestamp());
-            Volatile.Write(ref _epoch, _epoch + 1);
             return receive;
         }
     }
@@ -204,21 +204,25 @@ internal sealed class Rekeying(HandshakeOrigin origin, Certificate remote, bool 
 
     private void OnSecond(ReadOnlySpan<byte> message)
     {
-        _handshake!.ReadMessage(message);
-        TryQueue(Message.Third, _handshake.WriteMessage());
+        ReadAnswer(message);
+        TryQueue(Message.Third, _handshake!.WriteMessage());
         Finish();
         QueueSwitch();
+    }
+
+    private void ReadAnswer(ReadOnlySpan<byte> message)
+    {
+        _handshake!.ReadMessage(message);
+        if (_handshake.RemoteOffer != _origin.Offer)
+        {
+            throw new HandshakeException(HandshakeFault.Malformed, "it changed its encryption mode on a link that is up");
+        }
     }
 
     private void Finish()
     {
         using var done = _handshake!;
         _handshake = null;
-        if (done.RemoteOffer != _origin.Offer)
-        {
-            throw new HandshakeException(HandshakeFault.Malformed, "it changed its encryption mode on a link that is up");
-        }
-
         if (isSealed)
         {
             (_send, _receive) = done.Split();
