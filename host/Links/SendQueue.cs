@@ -155,7 +155,8 @@ internal sealed class SendQueue(int capacity) : IValueTaskSource<bool>
                 return ending;
             }
 
-            var taken = _buffer is null ? ArraySegment<byte>.Empty : new ArraySegment<byte>(_buffer, 0, _length);
+            // Empty has an array, default has none.
+            var taken = _buffer is null ? default : new ArraySegment<byte>(_buffer, 0, _length);
             (_inFlight, _buffer, _length) = (taken.Count, null, 0);
             return new(taken, EndsEpoch: false, null);
         }

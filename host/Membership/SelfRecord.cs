@@ -133,7 +133,8 @@ internal sealed partial class SelfRecord(
     private void WarnOfExpiry()
     {
         var (now, notAfter) = (time.GetUtcNow(), self.Certificate.NotAfter);
-        if (notAfter - now > WarnBefore || now - _warned < (notAfter <= now ? WarnEveryOnceExpired : WarnEvery))
+        var every = notAfter > now ? WarnEvery : _warned < notAfter ? TimeSpan.Zero : WarnEveryOnceExpired;
+        if (notAfter - now > WarnBefore || now - _warned < every)
         {
             return;
         }
