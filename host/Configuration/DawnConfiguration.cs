@@ -61,7 +61,7 @@ internal static class DawnConfiguration
             Owners = security.List<NodeId>("Owners", NodeId.TryParse, $"NodeIds of {NodeId.TextLength} characters") ?? [],
             Encryption = security.Choice("Encryption", EncryptionMode.Required),
             CheckpointEvery = security.Number("CheckpointEvery", 64, 1, 64),
-            RekeyAfter = security.Duration("RekeyAfter", TimeSpan.FromMinutes(10), TimeSpan.FromSeconds(10), TimeSpan.FromHours(24)),
+            RekeyAfter = security.Duration("RekeyAfter", TimeSpan.FromMinutes(10), TimeSpan.FromSeconds(1), TimeSpan.FromHours(24)),
             KeepEvidence = security.Flag("KeepEvidence", false),
             GatewayUrl = gateway.Text("Url") ?? (gatewayText.Value is null && !IsExplicitNull(configuration, gatewayText.Path) ? DefaultGateway : null),
             GatewayToken = gateway.Text("Token"),

@@ -40,10 +40,9 @@ internal sealed class NodeIdentity : INodeIdentity, IDisposable
                 return current;
             }
 
-            // Two threads may both renew: either certificate is good.
-            var renewed = CertifySelf();
-            Volatile.Write(ref _certificate, renewed);
-            return renewed;
+            // Of two threads that renew at once one loses, and takes the other's: whoever compares certificates sees a single change.
+            Interlocked.CompareExchange(ref _certificate, CertifySelf(), current);
+            return Volatile.Read(ref _certificate);
         }
     }
 

@@ -10,9 +10,9 @@ internal enum LinkFrame : byte
     Ping = 2,
     Pong = 3,
     Close = 4,
-    /// <summary>A message of an in-band handshake for new keys.</summary>
+    /// <summary>A message of an in-band handshake for new keys, or the responder's wish for one.</summary>
     Rekey = 5,
-    /// <summary>The next record of this direction uses the next epoch's key.</summary>
+    /// <summary>The last frame of its record: the next record of this direction uses the next epoch's key.</summary>
     Switch = 6,
     /// <summary>A signed node record.</summary>
     Record = 7,
@@ -43,7 +43,7 @@ internal interface ILink
 {
     NodeId Remote { get; }
 
-    /// <summary>Null only on a link of a newcomer who redeems a ticket: it carries <see cref="LinkFrame.Redeem"/> and its answer, nothing else.</summary>
+    /// <summary>The other end's, as it showed it last: a renewed one takes the place of the old. Null only on a link of a newcomer who redeems a ticket: it carries <see cref="LinkFrame.Redeem"/> and its answer, nothing else.</summary>
     Certificate? Certificate { get; }
 
     /// <summary>The ticket (16 bytes) under whose PSK an accepted newcomer's handshake ran; null on every other link.</summary>
@@ -54,6 +54,9 @@ internal interface ILink
 
     /// <summary>False where both ends have turned encryption off.</summary>
     bool IsSealed { get; }
+
+    /// <summary>How often the link's keys have been replaced.</summary>
+    int Epoch { get; }
 
     /// <summary>Where this node dialled; for an accepted link the scheme and the peer's endpoint.</summary>
     Uri Address { get; }

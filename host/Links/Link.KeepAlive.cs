@@ -44,7 +44,11 @@ internal sealed partial class Link
         }
         else if (Certificate is { } certificate && certificate.NotAfter <= _time.GetUtcNow())
         {
-            BeginClose(LinkEnd.CertificateExpired, "your certificate has expired");
+            Expire(certificate.NotAfter);
+        }
+        else if (_isUp && !IsClosing && !TryRekey(tick))
+        {
+            End(LinkEnd.Limit, $"it took more than {_options.RekeyTimeout.TotalSeconds:0} s for its next step to new keys");
         }
         else if (silent % TicksPerPing == 0 || ticks % TicksPerMeasurement == 0)
         {
@@ -57,6 +61,6 @@ internal sealed partial class Link
         Span<byte> body = stackalloc byte[RoundTripMeter.PingSize];
         _roundTrip.OnPing(body);
         // A full queue needs no ping: what is in it asks the same.
-        _queue.TryAdd(LinkFrame.Ping, body, default, isControl: true);
+        _queue.TryAdd(LinkFrame.Ping, body, default);
     }
 }

@@ -30,6 +30,7 @@ internal sealed partial class Link : ILink
     private readonly RecordWriter _records;
     private readonly RecordReader _reader;
     private readonly RoundTripMeter _roundTrip;
+    private readonly Rekeying? _rekeying;
     private ITimer? _closeTimer;
     private volatile int _closing = None;
     private volatile int _end = None;
@@ -38,25 +39,32 @@ internal sealed partial class Link : ILink
     private bool _isDeaf;
 
     public Link(
-        ConnectionContext connection, LinkPeer peer, bool isInitiator, Uri address, long number, LinkOptions options, ILinkHandler handler,
-        TimeProvider time, ILogger logger)
+        ConnectionContext connection, LinkPeer peer, bool isInitiator, Uri address, long number, INodeIdentity identity, LinkOptions options,
+        ILinkHandler handler, TimeProvider time, ILogger logger)
     {
         (_connection, _peer, _options, _handler, _time, _logger) = (connection, peer, options, handler, time, logger);
         (_input, _output) = (connection.Transport.Input, connection.Transport.Output);
         (IsInitiator, Address, Number) = (isInitiator, address, number);
         (_records, _reader) = (new RecordWriter(_output, peer.Send), new RecordReader(peer.Receive));
         (_queue, _roundTrip) = (new SendQueue(options.QueueBytes), new RoundTripMeter(time));
+        IsSealed = peer.Send is not null;
+        if (peer is { Certificate: { } certificate, Origin: { } origin })
+        {
+            _rekeying = new Rekeying(origin, certificate, isInitiator, IsSealed, identity, options, _queue, time);
+        }
     }
 
     public NodeId Remote => _peer.Remote;
 
-    public Certificate? Certificate => _peer.Certificate;
+    public Certificate? Certificate => _rekeying?.Remote ?? _peer.Certificate;
 
     public ReadOnlyMemory<byte>? TicketId => _peer.TicketId;
 
     public bool IsInitiator { get; }
 
-    public bool IsSealed => _peer.Send is not null;
+    public bool IsSealed { get; }
+
+    public int Epoch => _rekeying?.Epoch ?? 0;
 
     public Uri Address { get; }
 
@@ -68,7 +76,7 @@ internal sealed partial class Link : ILink
     public Task<LinkEnd> Ended => _ended.Task;
 
     // On a ticket's link the network's root crosses: its buffers are wiped before others get them.
-    private bool CarriesSecrets => Certificate is null;
+    private bool CarriesSecrets => _peer.Certificate is null;
 
     /// <summary>Set by the table once it has taken the link in; what comes on others is dropped.</summary>
     public bool IsAdmitted { get; set; }
@@ -105,7 +113,7 @@ internal sealed partial class Link : ILink
             _closeTimer = _time.CreateTimer(_ => End(reason, "the other end did not answer the close"), null, _options.CloseTimeout, Timeout.InfiniteTimeSpan);
         }
 
-        if (!_queue.TryAdd(LinkFrame.Close, CloseFrame.Encode(reason, text), default, isControl: true, isLast: true))
+        if (!_queue.TryAdd(LinkFrame.Close, CloseFrame.Encode(reason, text), default, isLast: true))
         {
             End(reason, "no room for a close frame");
         }
@@ -215,6 +223,12 @@ internal sealed partial class Link : ILink
                 return;
             }
 
+            if ((LinkFrame)record[0] == LinkFrame.Switch && size < record.Length)
+            {
+                Fail("frames after a switch, under the key that it ends");
+                return;
+            }
+
             OnFrame((LinkFrame)record[0], record[SendQueue.FrameHead..size]);
             record = record[size..];
         }
@@ -241,7 +255,7 @@ internal sealed partial class Link : ILink
                 break;
             case LinkFrame.Ping when body.Length == RoundTripMeter.PingSize:
                 // Not answered when even the reserve is full: then the other end has enough of ours to read.
-                _queue.TryAdd(LinkFrame.Pong, body, default, isControl: true);
+                _queue.TryAdd(LinkFrame.Pong, body, default);
                 break;
             case LinkFrame.Pong when body.Length == RoundTripMeter.PingSize:
                 _roundTrip.OnPong(body);
@@ -250,6 +264,12 @@ internal sealed partial class Link : ILink
                 var (code, reason) = CloseFrame.Read(body);
                 End(code, $"closed by the other end: {reason}");
                 break;
+            case LinkFrame.Rekey when _rekeying is not null:
+                Rekey(body);
+                break;
+            case LinkFrame.Switch when _rekeying is not null && body.IsEmpty:
+                Switch();
+                break;
             default:
                 Fail($"a frame of type {(byte)type} with {body.Length} bytes");
                 break;
@@ -257,11 +277,11 @@ internal sealed partial class Link : ILink
     }
 
     // The other end is told, and not listened to any more: the rest of its stream is read away until it ends.
-    private void Fail(string cause)
+    private void Fail(string cause, LinkEnd reason = LinkEnd.Protocol)
     {
         _isDeaf = true;
         LogProtocol(Remote.ToShortString(), cause);
-        BeginClose(LinkEnd.Protocol, cause);
+        BeginClose(reason, cause);
     }
 
     private async Task WriteAsync()
@@ -270,14 +290,13 @@ internal sealed partial class Link : ILink
         {
             while (await _queue.WaitAsync())
             {
-                var frames = _queue.Take();
-                if (frames.Array is null)
+                var batch = _queue.Take();
+                if (batch.Frames.Array is null)
                 {
                     break;
                 }
 
-                _records.Write(frames);
-                ArrayPool<byte>.Shared.Return(frames.Array, CarriesSecrets);
+                Write(batch);
                 _isFlushing = true;
                 var flushed = await _output.FlushAsync();
                 _isFlushing = false;
@@ -298,73 +317,23 @@ internal sealed partial class Link : ILink
         }
     }
 
-    private LinkEnd ClosingOr(LinkEnd other) => _closing is not None and var closing ? (LinkEnd)closing : other;
-
-    // The first reason counts. What the other end closed, or has answered our close of, may leave in peace; all else is torn down.
-    private void End(LinkEnd reason, string cause)
+    private void Write(SendBatch batch)
     {
-        lock (_state)
+        try
         {
-            if (_end != None)
+            _records.Write(batch.Frames);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(batch.Frames.Array!, CarriesSecrets);
+            if (batch.EndsEpoch)
             {
-                return;
+                _records.Switch(batch.Next);
             }
-
-            _end = (int)reason;
-        }
-
-        LogEnding(Remote.ToShortString(), reason, cause);
-        _queue.Abort();
-        Safely(() =>
-        {
-            _output.CancelPendingFlush();
-            _input.CancelPendingRead();
-        });
-        if (reason is LinkEnd.Broken or LinkEnd.Silent or LinkEnd.Limit or LinkEnd.Protocol)
-        {
-            AbortConnection(cause);
         }
     }
 
-    private void AbortConnection(string cause) => Safely(() => _connection.Abort(new ConnectionAbortedException(cause)));
-
-    // A pipe or a connection that is done already may say so; this may be a timer's thread, where nobody would catch it.
-    private void Safely(Action call)
-    {
-        try
-        {
-            call();
-        }
-        catch (Exception e)
-        {
-            LogDisposeFailed(e, Remote.ToShortString());
-        }
-    }
-
-    private async Task DisposeAsync(Task writing)
-    {
-        using var abort = _time.CreateTimer(_ => AbortConnection("it does not let go"), null, _options.CloseTimeout, Timeout.InfiniteTimeSpan);
-        await WithinBoundsAsync(async () =>
-        {
-            await writing;
-            _peer.Send?.Dispose();
-        });
-        _peer.Receive?.Dispose();
-        await WithinBoundsAsync(() => _connection.DisposeAsync().AsTask());
-    }
-
-    // A transport that hangs in here holds up nothing else.
-    private async Task WithinBoundsAsync(Func<Task> dispose)
-    {
-        try
-        {
-            await dispose().WaitAsync(2 * _options.CloseTimeout, _time);
-        }
-        catch (Exception e)
-        {
-            LogDisposeFailed(e, Remote.ToShortString());
-        }
-    }
+    private LinkEnd ClosingOr(LinkEnd other) => _closing is not None and var closing ? (LinkEnd)closing : other;
 
     private bool Notify(Action<ILinkHandler> call)
     {

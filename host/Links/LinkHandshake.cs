@@ -20,7 +20,11 @@ internal interface ITicketPsks
 internal sealed record TicketKey(ReadOnlyMemory<byte> Id, ReadOnlyMemory<byte> Psk);
 
 /// <summary>Who is at the other end of a connection, and the keys; null keys where both ends have turned encryption off.</summary>
-internal sealed record LinkPeer(NodeId Remote, Certificate? Certificate, Aead? Send, Aead? Receive, ReadOnlyMemory<byte>? TicketId = null);
+internal sealed record LinkPeer(NodeId Remote, Certificate? Certificate, Aead? Send, Aead? Receive, ReadOnlyMemory<byte>? TicketId = null)
+{
+    /// <summary>For the handshakes that follow on the link; null on a ticket's link, which lives too briefly for any.</summary>
+    public HandshakeOrigin? Origin { get; init; }
+}
 
 /// <summary>From a bare connection to a proven peer: hellos, then the handshake, within one deadline.</summary>
 /// <remarks>Both sides throw <see cref="HandshakeException"/> and leave the connection to the caller, who ends it without a word.</remarks>
@@ -66,7 +70,7 @@ internal sealed class LinkHandshake(INodeIdentity identity, StaticKey staticKey,
         await WriteMessageAsync(pipe.Output, handshake, cancellationToken);
         await ReadMessageAsync(pipe.Input, handshake, cancellationToken);
         await WriteMessageAsync(pipe.Output, handshake, cancellationToken);
-        return Finish(handshake, theirs, agreement);
+        return Finish(HandshakeRole.Initiator, handshake, theirs, agreement);
     }
 
     private async Task<LinkPeer> AcceptCoreAsync(IDuplexPipe pipe, CancellationToken cancellationToken)
@@ -91,7 +95,7 @@ internal sealed class LinkHandshake(INodeIdentity identity, StaticKey staticKey,
                 throw new HandshakeException(HandshakeFault.Malformed, $"node {handshake.Remote} redeems a ticket and shows a certificate");
             }
 
-            return Finish(handshake, theirs, agreement) with { TicketId = theirs.TicketId };
+            return Finish(HandshakeRole.Responder, handshake, theirs, agreement) with { TicketId = theirs.TicketId };
         }
         finally
         {
@@ -125,20 +129,22 @@ internal sealed class LinkHandshake(INodeIdentity identity, StaticKey staticKey,
         return psk;
     }
 
-    private static LinkPeer Finish(PeerHandshake handshake, Hello theirs, EncryptionAgreement agreement)
+    private LinkPeer Finish(HandshakeRole role, PeerHandshake handshake, Hello theirs, EncryptionAgreement agreement)
     {
         if (handshake.RemoteOffer != theirs.Offer)
         {
             throw new HandshakeException(HandshakeFault.Malformed, $"node {handshake.Remote} offers other encryption in its proof than in its hello");
         }
 
-        if (agreement == EncryptionAgreement.Clear)
+        var (send, receive) = agreement == EncryptionAgreement.Clear ? default((Aead?, Aead?)) : handshake.Split();
+        var remote = handshake.Remote;
+        return new(remote, handshake.Certificate, send, receive)
         {
-            return new(handshake.Remote, handshake.Certificate, null, null);
-        }
+            Origin = handshake is { Certificate: not null, Shown: { } shown } ? new(handshake.Hash, theirs.Offer, shown, Next) : null,
+        };
 
-        var (send, receive) = handshake.Split();
-        return new(handshake.Remote, handshake.Certificate, send, receive);
+        PeerHandshake Next(ReadOnlyMemory<byte> previous) =>
+            new(role, new(SigningLabel.Link.ToArray(), previous, identity.Network.Psk, options.Encryption) { Expected = remote }, staticKey, identity, entropy, time);
     }
 
     private static async ValueTask<Hello> ReadHelloAsync(PipeReader input, CancellationToken cancellationToken)

@@ -29,6 +29,18 @@ internal sealed record LinkOptions
     /// <summary>How long a newcomer may take to redeem a ticket.</summary>
     public TimeSpan NewcomerLifetime { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>Age at which a link's keys are replaced.</summary>
+    public TimeSpan RekeyAfter { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>How much later a responder asks for what the initiator has not begun by itself.</summary>
+    public TimeSpan RekeyMargin { get; init; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>Bytes that a key seals or opens before it is replaced: far below what AES-GCM bears.</summary>
+    public long RekeyBytes { get; init; } = 1L << 36;
+
+    /// <summary>For each of the other end's steps to new keys: on the slowest line that <see cref="WriteTimeout"/> bears, each waits behind two full queues.</summary>
+    public TimeSpan RekeyTimeout { get; init; } = TimeSpan.FromSeconds(60);
+
     /// <summary>Bytes that a link queues before it says no; at least two full records.</summary>
     public int QueueBytes { get; init; } = 1024 * 1024;
 

@@ -57,7 +57,7 @@ internal sealed partial class LinkTable(INodeIdentity identity, LinkOptions opti
     /// <returns>The link, and what ends when its connection is disposed.</returns>
     internal (Link Link, Task Completion) Start(ConnectionContext connection, LinkPeer peer, bool isInitiator, Uri address, long number)
     {
-        var link = new Link(connection, peer, isInitiator, address, number, options, this, time, logger);
+        var link = new Link(connection, peer, isInitiator, address, number, identity, options, this, time, logger);
         var started = new TaskCompletionSource();
         var completion = RunAsync(link, started.Task);
         lock (_lock)

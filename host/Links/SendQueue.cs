@@ -1,11 +1,17 @@
 using System.Buffers;
 using System.Buffers.Binary;
 using System.Threading.Tasks.Sources;
+using Dawn.Noise;
 
 namespace Dawn.Links;
 
+/// <summary>Frames that leave together. The buffer is the writer's, to be given back to the shared pool.</summary>
+/// <param name="EndsEpoch">Whether the last of them is a switch: what is taken after them leaves under another key.</param>
+/// <param name="Next">That key, the writer's from now on; null on clear links.</param>
+internal readonly record struct SendBatch(ArraySegment<byte> Frames, bool EndsEpoch, Aead? Next);
+
 /// <summary>
-/// Frames on their way out, back to back in one buffer as they will stand in a record. Many threads add; one writer takes all there is at once.
+/// Frames on their way out, back to back in one buffer as they will stand in a record. Many threads add; one writer takes all there is under one key at once.
 /// </summary>
 /// <remarks>The buffer is the pool's and is there only while something is queued, so that an idle link costs nothing.</remarks>
 internal sealed class SendQueue(int capacity) : IValueTaskSource<bool>
@@ -14,39 +20,64 @@ internal sealed class SendQueue(int capacity) : IValueTaskSource<bool>
 
     private const int FirstBuffer = 4096;
 
-    // Pings, pongs and the close frame may go over the capacity by this much: a full queue must not look like a dead link.
-    private const int ControlReserve = 2048;
-
     private readonly Lock _lock = new();
     private ManualResetValueTaskSourceCore<bool> _wake = new() { RunContinuationsAsynchronously = true };
     private TaskCompletionSource? _room;
     private byte[]? _buffer;
     private int _length;
+    private SendBatch? _ending;
     private int _inFlight;
     private bool _writerWaits;
     private bool _isComplete;
     private bool _isAborted;
 
     /// <summary>Adds a frame; false where it doesn't fit now or no more are taken.</summary>
-    public bool TryAdd(LinkFrame type, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body, bool isControl = false, bool isLast = false)
+    public bool TryAdd(LinkFrame type, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body, bool isLast = false)
     {
         var size = FrameHead + head.Length + body.Length;
         bool wake;
         lock (_lock)
         {
-            if (_isComplete || _length + _inFlight + size > capacity + (isControl ? ControlReserve : 0))
+            if (_isComplete || Held + size > capacity + ReserveOf(type))
             {
                 return false;
             }
 
-            Reserve(size);
-            var to = _buffer.AsSpan(_length);
-            to[0] = (byte)type;
-            BinaryPrimitives.WriteUInt16BigEndian(to[1..], (ushort)(size - FrameHead));
-            head.CopyTo(to[FrameHead..]);
-            body.CopyTo(to[(FrameHead + head.Length)..]);
-            _length += size;
+            Append(type, head, body);
             _isComplete = isLast;
+            wake = _writerWaits;
+            _writerWaits = false;
+        }
+
+        if (wake)
+        {
+            _wake.SetResult(true);
+        }
+
+        return true;
+    }
+
+    /// <summary>Adds a switch: what was added before leaves with it, what is added later under the next key. False where no more are taken; the key then stays the caller's.</summary>
+    /// <exception cref="InvalidOperationException">The switch before has not left yet.</exception>
+    public bool TrySwitch(Aead? next)
+    {
+        bool wake;
+        lock (_lock)
+        {
+            if (_isComplete)
+            {
+                return false;
+            }
+
+            if (_ending is not null)
+            {
+                throw new InvalidOperationException("A key can't be replaced before it was taken.");
+            }
+
+            Append(LinkFrame.Switch, default, default);
+            // What is there is set aside as it is: the two sides of a switch never share a buffer, so no frame can leave under the wrong key.
+            _ending = new(new(_buffer!, 0, _length), EndsEpoch: true, next);
+            (_buffer, _length) = (null, 0);
             wake = _writerWaits;
             _writerWaits = false;
         }
@@ -76,6 +107,13 @@ internal sealed class SendQueue(int capacity) : IValueTaskSource<bool>
                 _buffer = null;
                 _length = 0;
             }
+
+            if (_ending is { } ending)
+            {
+                ArrayPool<byte>.Shared.Return(ending.Frames.Array!);
+                ending.Next?.Dispose();
+                _ending = null;
+            }
         }
 
         room?.TrySetResult();
@@ -90,12 +128,12 @@ internal sealed class SendQueue(int capacity) : IValueTaskSource<bool>
     {
         lock (_lock)
         {
-            if (_isAborted || (_isComplete && _length == 0))
+            if (_isAborted || (_isComplete && !HasFrames))
             {
                 return new(false);
             }
 
-            if (_length > 0)
+            if (HasFrames)
             {
                 return new(true);
             }
@@ -106,14 +144,21 @@ internal sealed class SendQueue(int capacity) : IValueTaskSource<bool>
         }
     }
 
-    /// <summary>For the writer: takes all frames. The buffer is the writer's, to be given back to the shared pool; empty after an abort.</summary>
-    public ArraySegment<byte> Take()
+    /// <summary>For the writer: takes all frames, or those up to a switch; none after an abort.</summary>
+    public SendBatch Take()
     {
         lock (_lock)
         {
-            var taken = _buffer is null ? ArraySegment<byte>.Empty : new ArraySegment<byte>(_buffer, 0, _length);
+            if (_ending is { } ending)
+            {
+                (_inFlight, _ending) = (ending.Frames.Count, null);
+                return ending;
+            }
+
+            // Empty has an array, default has none.
+            var taken = _buffer is null ? default : new ArraySegment<byte>(_buffer, 0, _length);
             (_inFlight, _buffer, _length) = (taken.Count, null, 0);
-            return taken;
+            return new(taken, EndsEpoch: false, null);
         }
     }
 
@@ -155,7 +200,33 @@ internal sealed class SendQueue(int capacity) : IValueTaskSource<bool>
     void IValueTaskSource<bool>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         _wake.OnCompleted(continuation, state, token, flags);
 
-    private bool HasRoom => _length + _inFlight <= capacity / 2;
+    private bool HasFrames => _length > 0 || _ending is not null;
+
+    private int Held => (_ending?.Frames.Count ?? 0) + _length + _inFlight;
+
+    private bool HasRoom => Held <= capacity / 2;
+
+    // How far each type may go over the capacity: a full queue must not look like a dead link, nor hold up new keys, nor hide why it ends.
+    // Each step is for that type alone, whatever the ones before have used.
+    private static int ReserveOf(LinkFrame type) => type switch
+    {
+        LinkFrame.Ping or LinkFrame.Pong => 2048,
+        LinkFrame.Rekey => 4096,
+        LinkFrame.Close => 4096 + 512,
+        _ => 0,
+    };
+
+    private void Append(LinkFrame type, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body)
+    {
+        var size = FrameHead + head.Length + body.Length;
+        Reserve(size);
+        var to = _buffer.AsSpan(_length);
+        to[0] = (byte)type;
+        BinaryPrimitives.WriteUInt16BigEndian(to[1..], (ushort)(size - FrameHead));
+        head.CopyTo(to[FrameHead..]);
+        body.CopyTo(to[(FrameHead + head.Length)..]);
+        _length += size;
+    }
 
     private void Reserve(int size)
     {

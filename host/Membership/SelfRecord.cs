@@ -6,7 +6,7 @@ using Dawn.Identity;
 
 namespace Dawn.Membership;
 
-/// <summary>Publishes this node's own record: at start, when its agents or addresses change, and at half of its life.</summary>
+/// <summary>Publishes this node's own record: at start, when its agents, addresses or certificate change, and at half of its life.</summary>
 internal sealed partial class SelfRecord(
     INodeIdentity self,
     DataDirectory directory,
@@ -26,6 +26,11 @@ internal sealed partial class SelfRecord(
     // Renewal goes by the calendar, not by a timer of half a day: a machine that slept, or whose clock was set, finds out within this.
     private static readonly TimeSpan TickEvery = TimeSpan.FromMinutes(1);
 
+    // A certificate that this node can't renew by itself: time enough to ask somebody for a ticket, and then a reminder a day.
+    private static readonly TimeSpan WarnBefore = TimeSpan.FromDays(7);
+    private static readonly TimeSpan WarnEvery = TimeSpan.FromDays(1);
+    private static readonly TimeSpan WarnEveryOnceExpired = TimeSpan.FromHours(1);
+
     private readonly SemaphoreSlim _wake = new(0, 1);
     private readonly Lock _publishing = new();
     private volatile bool _wanted;
@@ -33,6 +38,8 @@ internal sealed partial class SelfRecord(
     private ulong _lastSequence;
     private DateTimeOffset _renewAt;
     private long? _contradictedAt;
+    private Certificate? _published;
+    private DateTimeOffset? _warned;
 
     public override Task StartAsync(CancellationToken cancellationToken)
     {
@@ -41,6 +48,7 @@ internal sealed partial class SelfRecord(
         listeners.Changed += Want;
         exchange.ForeignSelf += OnForeign;
         Publish();
+        WarnOfExpiry();
         return base.StartAsync(cancellationToken);
     }
 
@@ -61,9 +69,9 @@ internal sealed partial class SelfRecord(
         {
             var now = time.GetUtcNow();
             _renewAt = now;
-            if (self.Certificate.NotAfter <= now)
+            _published = self.Certificate;
+            if (_published.NotAfter <= now)
             {
-                LogExpired(self.Certificate.NotAfter);
                 return;
             }
 
@@ -97,7 +105,8 @@ internal sealed partial class SelfRecord(
                 {
                     _ticked = false;
                     table.Sweep();
-                    _wanted |= time.GetUtcNow() >= _renewAt;
+                    WarnOfExpiry();
+                    _wanted |= time.GetUtcNow() >= _renewAt || !ReferenceEquals(self.Certificate, _published);
                 }
 
                 if (_wanted)
@@ -117,6 +126,27 @@ internal sealed partial class SelfRecord(
                 _wanted = true;
                 LogFailed(e);
             }
+        }
+    }
+
+    // Holders of the root renew at half life, and never come here.
+    private void WarnOfExpiry()
+    {
+        var (now, notAfter) = (time.GetUtcNow(), self.Certificate.NotAfter);
+        var every = notAfter > now ? WarnEvery : _warned < notAfter ? TimeSpan.Zero : WarnEveryOnceExpired;
+        if (notAfter - now > WarnBefore || now - _warned < every)
+        {
+            return;
+        }
+
+        _warned = now;
+        if (notAfter <= now)
+        {
+            LogExpired(notAfter);
+        }
+        else
+        {
+            LogExpires(notAfter);
         }
     }
 
@@ -182,8 +212,11 @@ internal sealed partial class SelfRecord(
     [LoggerMessage(Level = LogLevel.Error, Message = "This node's record could not be published; it is tried again within a minute")]
     private partial void LogFailed(Exception exception);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "This node's certificate expired at {NotAfter:u}, so nobody believes its record any more. Ask a member for a new ticket ('dawn invite') and join with 'dawn join --replace'")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "This node's certificate expired at {NotAfter:u}: its links and sessions end, and nobody believes its record any more. Ask a member for a new ticket ('dawn invite') and join with 'dawn join --replace'")]
     private partial void LogExpired(DateTimeOffset notAfter);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "This node's certificate expires at {NotAfter:u}, and it can't renew it by itself. Ask a member for a new ticket ('dawn invite') and join with 'dawn join --replace' before then")]
+    private partial void LogExpires(DateTimeOffset notAfter);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "A record of this very node came from outside (sequence {Sequence}), newer than its own: another process runs with a copy of its identity.key, or this data directory is an old backup. Stop the other one; if there is none, this message does not come again")]
     private partial void LogForeign(ulong sequence);

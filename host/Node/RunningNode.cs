@@ -134,7 +134,7 @@ internal sealed class RunningNode : INodeView, INodeControl
     private static string Encryption(bool isSealed) => isSealed ? "sealed" : "clear";
 
     private static LinkInfo Describe(ILink link) =>
-        new(link.Remote.ToString(), Text(link.Address), link.IsInitiator ? "out" : "in", Encryption(link.IsSealed), link.RoundTrip?.TotalMilliseconds);
+        new(link.Remote.ToString(), Text(link.Address), link.IsInitiator ? "out" : "in", Encryption(link.IsSealed), link.RoundTrip?.TotalMilliseconds, link.Epoch);
 }
 
 /// <summary>The parts of a running node that its view is drawn from.</summary>

@@ -35,4 +35,7 @@ internal enum HandshakeFault
 internal sealed class HandshakeException(HandshakeFault fault, string message, Exception? inner = null) : Exception(message, inner)
 {
     public HandshakeFault Fault { get; } = fault;
+
+    /// <summary>When the certificate expired, where that is all that is wrong with it.</summary>
+    public DateTimeOffset? Expired { get; init; }
 }

@@ -70,6 +70,9 @@ internal sealed class PeerHandshake : IDisposable
     /// <summary>The other end's certificate; null where one side is a newcomer.</summary>
     public Certificate? Certificate { get; private set; }
 
+    /// <summary>This node's own certificate as it was shown, once it was; it may have been renewed since.</summary>
+    public Certificate? Shown { get; private set; }
+
     public EncryptionMode RemoteOffer { get; private set; }
 
     /// <summary>The handshake hash: both ends have the same, and nobody else's handshake does (Noise, section 11.2).</summary>
@@ -107,12 +110,16 @@ internal sealed class PeerHandshake : IDisposable
 
     public void Dispose() => _noise.Dispose();
 
-    private byte[] Proof(ReadOnlySpan<byte> hash) => new WireWriter()
-        .UInt8(ProofVersion).UInt8((byte)_settings.Offer).NodeId(_identity.Id)
-        .Bytes(_identity.Sign(_settings.Label.Span, Signed(_role, hash)))
-        .Block16(_settings.AsNewcomer ? default : _identity.Certificate.Encoded.Span)
-        .Block16(default)
-        .ToArray();
+    private byte[] Proof(ReadOnlySpan<byte> hash)
+    {
+        Shown = _settings.AsNewcomer ? null : _identity.Certificate;
+        return new WireWriter()
+            .UInt8(ProofVersion).UInt8((byte)_settings.Offer).NodeId(_identity.Id)
+            .Bytes(_identity.Sign(_settings.Label.Span, Signed(_role, hash)))
+            .Block16(Shown is null ? default : Shown.Encoded.Span)
+            .Block16(default)
+            .ToArray();
+    }
 
     /// <summary>Checks the payload of message 2 or 3; what doesn't hold leaves nothing behind.</summary>
     /// <param name="hash">The handshake hash as it was just before the payload was encrypted.</param>
@@ -152,7 +159,8 @@ internal sealed class PeerHandshake : IDisposable
         {
             if (Identity.Certificate.TryRead(certificate, _identity.Network.Key, remote, _time.GetUtcNow(), out var read) is { } refusal)
             {
-                throw new HandshakeException(HandshakeFault.Certificate, $"node {remote} is no member: {refusal}");
+                Identity.Certificate.TryRead(certificate, _identity.Network.Key, remote, DateTimeOffset.MinValue, out var expired);
+                throw new HandshakeException(HandshakeFault.Certificate, $"node {remote} is no member: {refusal}") { Expired = expired?.NotAfter };
             }
 
             Certificate = read;

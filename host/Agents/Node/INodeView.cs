@@ -110,12 +110,14 @@ internal sealed record PeerInfo(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] double? RttMs);
 
 /// <param name="Direction"><c>out</c> where this node dialled, else <c>in</c>.</param>
+/// <param name="Epoch">How often its keys have been replaced.</param>
 internal sealed record LinkInfo(
     string Node,
     string Address,
     string Direction,
     string Encryption,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] double? RttMs);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] double? RttMs,
+    int Epoch = 0);
 
 /// <param name="Channels">Open conversations in it.</param>
 internal sealed record SessionInfo(string Node, string Direction, string Encryption, int Channels);

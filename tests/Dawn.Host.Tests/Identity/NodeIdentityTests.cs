@@ -114,6 +114,27 @@ public class NodeIdentityTests : IDisposable
     }
 
     [Fact]
+    public void ThreadsThatFindItRenewedFindTheSameOne()
+    {
+        using var identity = Open();
+        for (var round = 0; round < 20; round++)
+        {
+            _time.Advance(TimeSpan.FromDays(16));
+            var seen = new Certificate[8];
+            using var together = new Barrier(seen.Length);
+            var threads = seen.Select((_, i) => new Thread(() =>
+            {
+                together.SignalAndWait(Eventually.Patience);
+                seen[i] = identity.Certificate;
+            })).ToList();
+            threads.ForEach(thread => thread.Start());
+            threads.ForEach(thread => thread.Join());
+            Assert.Single(seen.Distinct(ReferenceEqualityComparer.Instance));
+            Assert.Equal(_time.GetUtcNow() + TimeSpan.FromDays(30), seen[0].NotAfter);
+        }
+    }
+
+    [Fact]
     public void AGuestWithAnExpiredCertificateIsToldSo()
     {
         NodeId id;

@@ -62,6 +62,53 @@ public class RecordTests
         Assert.False(new RecordReader(null).TryOpen(new byte[RecordWriter.MaxRecord + 1], out _));
     }
 
+    [Fact]
+    public void After_a_switch_records_are_under_the_next_key_and_counted_from_0()
+    {
+        var (first, second) = (new SeededEntropy(1).Bytes(32), new SeededEntropy(2).Bytes(32));
+        var pipe = new Pipe();
+        using var writer = new RecordWriter(pipe.Writer, Aead.CreateBrief(first));
+        writer.Write([0, 0, 0]);
+        writer.Write([0, 0, 0]);
+        Assert.Equal(6, writer.Bytes);
+        writer.Switch(Aead.CreateBrief(second));
+        Assert.Equal(0, writer.Bytes);
+        writer.Write([0, 0, 0]);
+        pipe.Writer.Complete();
+        Assert.True(pipe.Reader.TryRead(out var read));
+        var buffer = read.Buffer;
+        using var reader = new RecordReader(Aead.CreateBrief(first));
+        for (var i = 0; i < 2; i++)
+        {
+            Assert.True(RecordReader.TryTake(ref buffer, out var body));
+            Assert.True(reader.TryOpen(body.ToArray(), out _));
+        }
+
+        Assert.True(RecordReader.TryTake(ref buffer, out var third));
+        using var old = Aead.CreateBrief(first);
+        using var next = Aead.CreateBrief(second);
+        for (var nonce = 0UL; nonce < 4; nonce++)
+        {
+            Assert.False(old.TryOpen(nonce, default, third.ToArray(), new byte[3]));
+            Assert.Equal(nonce == 0, next.TryOpen(nonce, default, third.ToArray(), new byte[3]));
+        }
+    }
+
+    [Fact]
+    public void A_direction_stays_as_sealed_as_it_is_and_no_key_returns()
+    {
+        var key = Aead.CreateBrief(new byte[32]);
+        using var isSealed = new RecordReader(key);
+        Assert.Throws<InvalidOperationException>(() => isSealed.Switch(null));
+        Assert.Throws<InvalidOperationException>(() => isSealed.Switch(key));
+        using var clear = new RecordReader(null);
+        using var other = Aead.CreateBrief(new byte[32]);
+        Assert.Throws<InvalidOperationException>(() => clear.Switch(other));
+        clear.Switch(null);
+        Assert.True(clear.TryOpen([1, 2, 3], out var frames));
+        Assert.Equal([1, 2, 3], frames.ToArray());
+    }
+
     private static (Aead? Seal, Aead? Open) Keys(bool isSealed) => isSealed ? (Aead.CreateBrief(new byte[32]), Aead.CreateBrief(new byte[32])) : (null, null);
 
     private static ReadOnlySequence<byte> Write(Aead? aead, params byte[][] batches)

@@ -1,6 +1,9 @@
 using Dawn.Agents;
 using Dawn.Identity;
 using Dawn.Membership;
+using Dawn.Tests.Agents;
+using Dawn.Tests.Links;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;
@@ -12,7 +15,8 @@ public sealed class SelfRecordTests : IAsyncDisposable
     private readonly FakeTimeProvider _time = new(new DateTimeOffset(2030, 1, 1, 0, 0, 0, TimeSpan.Zero));
     private readonly TempDirectory _temp = new();
     private readonly AgentHost _host;
-    private TestIdentity _self = new TestNetwork().Node(1);
+    private readonly ListLogger _log = new();
+    private INodeIdentity _self = new TestNetwork().Node(1);
     private RecordTable _table = null!;
     private RecordExchange _exchange = null!;
     private SelfRecord _record = null!;
@@ -77,6 +81,36 @@ public sealed class SelfRecordTests : IAsyncDisposable
         await Eventually.HoldsAsync(() => _time.GetUtcNow() >= end, () => _time.Advance(TimeSpan.FromSeconds(5)));
         Assert.InRange(Volatile.Read(ref changes), 1, 21);
         Assert.Null(_table.Find(_self.Id));
+        // Said before, and after, and not each minute.
+        Assert.Single(_log.Lines, line => line.StartsWith("Warning This node's certificate expires at 2030-01-01 00:20:00Z", StringComparison.Ordinal) && line.Contains("dawn join --replace", StringComparison.Ordinal));
+        Assert.Single(_log.Lines, line => line.StartsWith("Error This node's certificate expired", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_certificate_that_nobody_renews_is_warned_of_from_a_week_before()
+    {
+        _self = new TestNetwork().Node(1, CertificateRole.Guest, _time.GetUtcNow() + TimeSpan.FromDays(10));
+        await StartAsync();
+        var start = _time.GetUtcNow();
+        foreach (var (day, warnings) in new[] { (2.9, 0), (3.1, 1), (3.9, 1), (4.2, 2) })
+        {
+            await Eventually.HoldsAsync(() => _time.GetUtcNow() >= start.AddDays(day), () => _time.Advance(TimeSpan.FromMinutes(30)));
+            await Eventually.HoldsAsync(() => _log.Lines.Count(line => line.Contains("certificate expires", StringComparison.Ordinal)) == warnings);
+        }
+    }
+
+    [Fact]
+    public async Task A_renewed_certificate_is_published_within_a_minute()
+    {
+        var identity = new RenewableIdentity(new TestNetwork().Node(1));
+        _self = identity;
+        await StartAsync();
+        var first = Own;
+        identity.Renew(new TestNetwork().Node(1, notAfter: _time.GetUtcNow().AddDays(30)));
+        await Eventually.HoldsAsync(() => Own.Sequence > first.Sequence, () => _time.Advance(TimeSpan.FromSeconds(10)));
+        Assert.Equal(identity.Certificate.NotAfter, Own.Certificate.NotAfter);
+        Assert.InRange(_time.GetUtcNow() - first.Issued, TimeSpan.Zero, TimeSpan.FromMinutes(10));
+        Assert.DoesNotContain(_log.Lines, line => line.Contains("expire", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -118,7 +152,7 @@ public sealed class SelfRecordTests : IAsyncDisposable
         var settings = MeshNode.SettingsOf(_temp.Path, EncryptionMode.Required);
         // Never started: this node listens nowhere.
         var listeners = new Listeners(settings, null!, null!, _time, NullLogger<Listeners>.Instance);
-        _record = new(_self, _temp.Open(), _host, listeners, settings, _table, _exchange, _time, NullLogger<SelfRecord>.Instance);
+        _record = new(_self, _temp.Open(), _host, listeners, settings, _table, _exchange, _time, new Logger<SelfRecord>(_log));
         await _record.StartAsync(Cancel);
     }
 
