@@ -7,7 +7,7 @@ namespace MyAgent;
 
 /// <summary>Each marked method is a tool. The class is made anew for each call; its parameters come from the node.</summary>
 [McpServerToolType]
-public sealed class MyAgentTools(IConfiguration settings)
+public sealed class Tools(IConfiguration settings)
 {
     [McpServerTool(Name = "greet", Title = "Greet", ReadOnly = true)]
     [Description("Greets a person by name.")]

@@ -9,7 +9,7 @@ using Xunit;
 namespace MyAgent.Tests;
 
 /// <summary>The agent as an MCP client sees it, without a node.</summary>
-public sealed class MyAgentTests : IAsyncLifetime
+public sealed class AgentTests : IAsyncLifetime
 {
     private readonly Pipe _toServer = new();
     private readonly Pipe _toClient = new();
@@ -22,7 +22,7 @@ public sealed class MyAgentTests : IAsyncLifetime
     {
         var services = new ServiceCollection().AddLogging();
         services.AddSingleton<IConfiguration>(new ConfigurationBuilder().AddInMemoryCollection([new("Greeting", "Hello")]).Build());
-        var agent = typeof(MyAgentTools).Assembly;
+        var agent = typeof(Tools).Assembly;
         services.AddMcpServer().WithToolsFromAssembly(agent).WithPromptsFromAssembly(agent).WithResourcesFromAssembly(agent)
             .WithStreamServerTransport(_toServer.Reader.AsStream(), _toClient.Writer.AsStream());
         _services = services.BuildServiceProvider();

@@ -4,7 +4,7 @@ using ModelContextProtocol.Server;
 namespace MyAgent;
 
 [McpServerPromptType]
-public static class MyAgentPrompts
+public static class Prompts
 {
     [McpServerPrompt(Name = "welcome", Title = "Welcome")]
     [Description("Asks for a short welcome speech.")]

@@ -4,7 +4,7 @@ using ModelContextProtocol.Server;
 namespace MyAgent;
 
 [McpServerResourceType]
-public static class MyAgentResources
+public static class Resources
 {
     [McpServerResource(UriTemplate = "myagent://manners", Name = "manners", Title = "Manners", MimeType = "text/plain")]
     [Description("How to greet.")]
