@@ -20,7 +20,7 @@ namespace Dawn;
 /// </remarks>
 public interface IPeerTransport : IConnectionListenerFactory, IConnectionListenerFactorySelector, IConnectionFactory
 {
-    /// <summary>The URI schemes that belong to this transport, one or more, in lower case, such as <c>ws</c> and <c>wss</c> (RFC 3986, 3.1). Read once, when the plugin is loaded; one that another plugin has already marks this plugin as failed.</summary>
+    /// <summary>The URI schemes that belong to this transport, one or more, in lower case, such as <c>ws</c> and <c>wss</c> (RFC 3986, 3.1). They never change; one that another plugin has already marks this plugin as failed.</summary>
     IReadOnlyCollection<string> Schemes { get; }
 
     /// <summary>True where the endpoint is a <see cref="UriEndPoint"/> of one of <see cref="Schemes"/>.</summary>
