@@ -21,7 +21,8 @@ public sealed class PluginSoakTests : IAsyncDisposable
     private const long MaxManagedGrowth = 1024 * 1024;
     // Loosely: heaps of the allocator and of tiered compilation come and go in such steps.
     private const long MaxResidentGrowth = 96L * 1024 * 1024;
-    private const int MaxHandleGrowth = 8;
+    // Sockets that are closing come and go; one left open in each round would be twice as many.
+    private const int MaxHandleGrowth = 40;
 
     private readonly FakeTimeProvider _clock = new();
     private readonly PluginSandbox _sandbox;
@@ -32,7 +33,7 @@ public sealed class PluginSoakTests : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _sandbox.DisposeAsync();
 
-    [Fact(Timeout = 240_000)]
+    [Fact(Timeout = 480_000)]
     public async Task A_hundred_rounds_of_loading_using_and_deleting_leave_nothing_behind()
     {
         await _sandbox.Host.StartAsync(TestContext.Current.CancellationToken);

@@ -16,8 +16,6 @@ public sealed class AgentTests : IAsyncLifetime
     private ServiceProvider _services = null!;
     private McpClient _client = null!;
 
-    private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
-
     public async ValueTask InitializeAsync()
     {
         var services = new ServiceCollection().AddLogging();
@@ -26,8 +24,8 @@ public sealed class AgentTests : IAsyncLifetime
         services.AddMcpServer().WithToolsFromAssembly(agent).WithPromptsFromAssembly(agent).WithResourcesFromAssembly(agent)
             .WithStreamServerTransport(_toServer.Reader.AsStream(), _toClient.Writer.AsStream());
         _services = services.BuildServiceProvider();
-        _ = _services.GetRequiredService<McpServer>().RunAsync(Cancelled);
-        _client = await McpClient.CreateAsync(new StreamClientTransport(_toServer.Writer.AsStream(), _toClient.Reader.AsStream()), cancellationToken: Cancelled);
+        _ = _services.GetRequiredService<McpServer>().RunAsync(TestContext.Current.CancellationToken);
+        _client = await McpClient.CreateAsync(new StreamClientTransport(_toServer.Writer.AsStream(), _toClient.Reader.AsStream()), cancellationToken: TestContext.Current.CancellationToken);
     }
 
     public async ValueTask DisposeAsync()
@@ -39,14 +37,14 @@ public sealed class AgentTests : IAsyncLifetime
     [Fact(Timeout = 30_000)]
     public async Task It_greets_as_its_settings_say()
     {
-        var result = await _client.CallToolAsync("greet", new Dictionary<string, object?> { ["name"] = "Ada" }, cancellationToken: Cancelled);
+        var result = await _client.CallToolAsync("greet", new Dictionary<string, object?> { ["name"] = "Ada" }, cancellationToken: TestContext.Current.CancellationToken);
         Assert.Equal("Hello, Ada!", Assert.IsType<TextContentBlock>(Assert.Single(result.Content)).Text);
     }
 
     [Fact(Timeout = 30_000)]
     public async Task It_says_what_is_wrong()
     {
-        var result = await _client.CallToolAsync("greet", new Dictionary<string, object?> { ["name"] = " " }, cancellationToken: Cancelled);
+        var result = await _client.CallToolAsync("greet", new Dictionary<string, object?> { ["name"] = " " }, cancellationToken: TestContext.Current.CancellationToken);
         Assert.True(result.IsError);
         Assert.Contains("name is empty", Assert.IsType<TextContentBlock>(Assert.Single(result.Content)).Text, StringComparison.Ordinal);
     }
@@ -54,7 +52,7 @@ public sealed class AgentTests : IAsyncLifetime
     [Fact(Timeout = 30_000)]
     public async Task It_has_a_prompt_and_a_resource()
     {
-        Assert.Equal("welcome", Assert.Single(await _client.ListPromptsAsync(cancellationToken: Cancelled)).Name);
-        Assert.Equal("manners", Assert.Single(await _client.ListResourcesAsync(cancellationToken: Cancelled)).Name);
+        Assert.Equal("welcome", Assert.Single(await _client.ListPromptsAsync(cancellationToken: TestContext.Current.CancellationToken)).Name);
+        Assert.Equal("manners", Assert.Single(await _client.ListResourcesAsync(cancellationToken: TestContext.Current.CancellationToken)).Name);
     }
 }
