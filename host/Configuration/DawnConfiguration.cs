@@ -111,5 +111,5 @@ internal static class DawnConfiguration
 
     // Port 0 lets the transport choose.
     private static bool TryParseListen(string text, out Uri uri) =>
-        Uri.TryCreate(text, UriKind.Absolute, out uri!) && uri is { AbsolutePath: "/" or "", Query: "", Fragment: "", UserInfo: "", Host.Length: > 0, Port: >= 0 };
+        Uri.TryCreate(text, UriKind.Absolute, out uri!) && (PeerAddress.IsLocal(uri) || uri is { AbsolutePath: "/" or "", Query: "", Fragment: "", UserInfo: "", Host.Length: > 0, Port: >= 0 });
 }

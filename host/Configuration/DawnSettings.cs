@@ -30,7 +30,7 @@ internal sealed record DawnSettings
     public required long RelayMemory { get; init; }
 }
 
-/// <summary>Where to find a node, as configured: <c>ws://host:7610</c>, and after <c>#</c> who must answer there.</summary>
+/// <summary>Where to find a node, as configured: <c>ws://host:7610</c>, or a place on this machine, <c>unix:///run/dawn.sock</c>; and after <c>#</c> who must answer there.</summary>
 internal sealed record PeerAddress(Uri Address, NodeId? Node)
 {
     public static bool TryParse(string text, out PeerAddress? address)
@@ -38,7 +38,7 @@ internal sealed record PeerAddress(Uri Address, NodeId? Node)
         address = null;
         var hash = text.IndexOf('#');
         NodeId node = default;
-        if (!Uri.TryCreate(hash < 0 ? text : text[..hash], UriKind.Absolute, out var uri) || !NodeRecord.IsAddress(uri) || (hash >= 0 && !NodeId.TryParse(text[(hash + 1)..], out node)))
+        if (!Uri.TryCreate(hash < 0 ? text : text[..hash], UriKind.Absolute, out var uri) || !(NodeRecord.IsAddress(uri) || IsLocal(uri)) || (hash >= 0 && !NodeId.TryParse(text[(hash + 1)..], out node)))
         {
             return false;
         }
@@ -47,5 +47,11 @@ internal sealed record PeerAddress(Uri Address, NodeId? Node)
         return true;
     }
 
-    public override string ToString() => Address.GetLeftPart(UriPartial.Authority) + (Node is { } node ? $"#{node}" : "");
+    /// <summary>True for <c>scheme:///path</c>: a place that only this machine knows, good for settings and in no record or ticket.</summary>
+    public static bool IsLocal(Uri uri) => uri is { IsAbsoluteUri: true, IsFile: false, Authority: "", UserInfo: "", Query: "", Fragment: "", AbsolutePath: ['/', _, ..] };
+
+    /// <summary>An address as people write it.</summary>
+    public static string Text(Uri address) => IsLocal(address) ? address.AbsoluteUri : address.GetLeftPart(UriPartial.Authority);
+
+    public override string ToString() => Text(Address) + (Node is { } node ? $"#{node}" : "");
 }

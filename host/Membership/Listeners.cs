@@ -25,6 +25,9 @@ internal sealed partial class Listeners(DawnSettings settings, PluginHost plugin
     /// <summary>The addresses to dial; empty until started.</summary>
     public ImmutableArray<Uri> Addresses { get; private set; } = [];
 
+    /// <summary>Places to dial on this machine alone; nobody is told of them.</summary>
+    public ImmutableArray<Uri> Local { get; private set; } = [];
+
     /// <summary>Raised after <see cref="Addresses"/> changed, once started.</summary>
     public event Action? Changed;
 
@@ -34,14 +37,14 @@ internal sealed partial class Listeners(DawnSettings settings, PluginHost plugin
         foreach (var uri in settings.Listen)
         {
             var transport = plugins.FindTransport(uri.Scheme) ?? throw new StartException(
-                $"Dawn:Listen is '{uri.GetLeftPart(UriPartial.Authority)}', and no installed transport has the scheme '{uri.Scheme}'. Installed in {settings.PluginDirectory}: {(plugins.Schemes.Count == 0 ? "none" : string.Join(", ", plugins.Schemes))}.");
+                $"Dawn:Listen is '{PeerAddress.Text(uri)}', and no installed transport has the scheme '{uri.Scheme}'. Installed in {settings.PluginDirectory}: {(plugins.Schemes.Count == 0 ? "none" : string.Join(", ", plugins.Schemes))}.");
             try
             {
                 _bound.Add(await BindAsync(uri, transport, cancellationToken));
             }
             catch (Exception e) when (e is not OperationCanceledException)
             {
-                throw new StartException($"Port {uri.Port} can't be opened for Dawn:Listen '{uri.GetLeftPart(UriPartial.Authority)}': {e.Message.TrimEnd('.')}. If another node runs here, give this one another --data and another Dawn:Listen port (0 takes a free one).", e);
+                throw new StartException(PeerAddress.IsLocal(uri) ? $"Dawn:Listen '{PeerAddress.Text(uri)}' can't be opened: {e.Message}" : $"Port {uri.Port} can't be opened for Dawn:Listen '{uri.GetLeftPart(UriPartial.Authority)}': {e.Message.TrimEnd('.')}. If another node runs here, give this one another --data and another Dawn:Listen port (0 takes a free one).", e);
             }
         }
 
@@ -189,7 +192,11 @@ internal sealed partial class Listeners(DawnSettings settings, PluginHost plugin
         }
     }
 
-    private void Publish() => Addresses = settings.Advertise.IsEmpty ? Expand([.. _bound.Select(b => b.Actual)], LocalAddresses()) : settings.Advertise;
+    private void Publish()
+    {
+        Local = [.. _bound.Select(b => b.Actual).Where(PeerAddress.IsLocal)];
+        Addresses = settings.Advertise.IsEmpty ? Expand([.. _bound.Select(b => b.Actual).Except(Local)], LocalAddresses()) : settings.Advertise;
+    }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Listens at {Address}")]
     private partial void LogListening(Uri address);

@@ -131,7 +131,8 @@ internal static partial class RunVerb
         var logger = services.GetRequiredService<ILoggerFactory>().CreateLogger("Dawn");
         var self = services.GetRequiredService<INodeIdentity>();
         var gateway = services.GetRequiredService<GatewayServer>().Url?.GetLeftPart(UriPartial.Authority);
-        var listen = services.GetRequiredService<Listeners>().Addresses.Select(a => a.GetLeftPart(UriPartial.Authority));
+        var listeners = services.GetRequiredService<Listeners>();
+        var listen = listeners.Addresses.Concat(listeners.Local).Select(PeerAddress.Text);
         foreach (var name in services.GetRequiredService<PluginHost>().UnknownSettings)
         {
             LogUnknownPlugin(logger, name);

@@ -46,8 +46,8 @@ internal sealed class RunningNode : INodeView, INodeControl
             return new(
                 _parts.Self.Id.ToString(), _parts.Self.Network.Name, DawnVersion.Text, _parts.Router.Mode, _settings.Encryption.ToString().ToLowerInvariant(),
                 (long)_time.GetElapsedTime(_started).TotalSeconds,
-                [.. _parts.Listeners.Addresses.Select(Text)],
-                GatewayUrl is { } url ? $"{Text(url)}/mcp" : null,
+                [.. _parts.Listeners.Addresses.Concat(_parts.Listeners.Local).Select(PeerAddress.Text)],
+                GatewayUrl is { } url ? $"{PeerAddress.Text(url)}/mcp" : null,
                 Agents.Count, peers.Count(p => p.State == "connected"), peers.Count, _parts.Sessions.Snapshot.Count, Problems);
         }
     }
@@ -64,7 +64,7 @@ internal sealed class RunningNode : INodeView, INodeControl
                        let link = links.GetValueOrDefault(node)
                        let addresses = records.TryGetValue(node, out var record) ? record.Addresses : []
                        select new PeerInfo(
-                           node.ToString(), link is null ? "known" : "connected", [.. addresses.Select(Text)],
+                           node.ToString(), link is null ? "known" : "connected", [.. addresses.Select(PeerAddress.Text)],
                            link?.Address.Scheme, link is null ? null : Encryption(link.IsSealed), link?.RoundTrip?.TotalMilliseconds)];
         }
     }
@@ -129,12 +129,10 @@ internal sealed class RunningNode : INodeView, INodeControl
 
     public void Stop() => _parts.Lifetime.StopApplication();
 
-    private static string Text(Uri uri) => uri.GetLeftPart(UriPartial.Authority);
-
     private static string Encryption(bool isSealed) => isSealed ? "sealed" : "clear";
 
     private static LinkInfo Describe(ILink link) =>
-        new(link.Remote.ToString(), Text(link.Address), link.IsInitiator ? "out" : "in", Encryption(link.IsSealed), link.RoundTrip?.TotalMilliseconds, link.Epoch);
+        new(link.Remote.ToString(), PeerAddress.Text(link.Address), link.IsInitiator ? "out" : "in", Encryption(link.IsSealed), link.RoundTrip?.TotalMilliseconds, link.Epoch);
 }
 
 /// <summary>The parts of a running node that its view is drawn from.</summary>

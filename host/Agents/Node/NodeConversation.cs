@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Threading.Channels;
 using Dawn.Identity;
+using Dawn.Links;
 using Dawn.Sessions;
 using ModelContextProtocol;
 using ModelContextProtocol.Protocol;
@@ -86,7 +87,7 @@ internal sealed partial class NodeConversation(INodeView view, NodeTools tools, 
         {
             return await next(request, cancellationToken);
         }
-        catch (Exception e) when (Cause(e) is MeshException or ArgumentException or InvalidOperationException or IOException or TimeoutException or JsonException)
+        catch (Exception e) when (Cause(e) is MeshException or LinkDialException or ArgumentException or InvalidOperationException or IOException or TimeoutException or JsonException)
         {
             return Error(Cause(e).Message.ReplaceLineEndings(" "));
         }

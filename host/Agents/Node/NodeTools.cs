@@ -35,9 +35,9 @@ internal sealed class NodeTools
                     [Description("Seconds until it expires, at most 30 days.")] int expiresSeconds = 600,
                     CancellationToken ct = default) =>
                 control.InviteAsync(Invitation(role, uses, expiresSeconds), ct)),
-            Act("connect", "Dials another node and waits until the link is up.", false, ([Description("scheme://host:port, with #NodeId where it is known.")] string address, CancellationToken ct) =>
+            Act("connect", "Dials another node and waits until the link is up.", false, ([Description("scheme://host:port or scheme:///path, with #NodeId where it is known.")] string address, CancellationToken ct) =>
                 control.ConnectAsync(
-                    Uri.TryCreate(address, UriKind.Absolute, out var uri) && uri.Host.Length > 0 ? uri : throw new ArgumentException($"'{address}' is not an address like ws://host:7610."), ct)),
+                    Uri.TryCreate(address, UriKind.Absolute, out var uri) ? uri : throw new ArgumentException($"'{address}' is not an address like ws://host:7610."), ct)),
             Act("disconnect", "Closes the links to a node; it may come back by itself.", true, async ([Description("A NodeId, or a unique prefix of 6 characters or more.")] string node, CancellationToken ct) =>
                 new DisconnectResult(node, await control.DisconnectAsync(node, ct))),
             Act("reload", "Reads the settings again, and adds and removes agents accordingly.", false, (CancellationToken ct) => control.ReloadAsync(ct)),

@@ -113,7 +113,23 @@ public class DawnConfigurationTests : IDisposable
     [InlineData("host:7610", false)]
     [InlineData("ws://host:7610#abc", false)]
     [InlineData("ws://host:7610/x", false)]
+    [InlineData("unix:///run/dawn/a.sock", true)]
+    [InlineData("unix:///", false)]
+    [InlineData("unix:///run/a.sock?x", false)]
+    [InlineData("unix://host/run/a.sock", false)]
+    [InlineData("/run/dawn/a.sock", false)]
+    [InlineData("file:///run/dawn/a.sock", false)]
     public void PeerAddressesAreChecked(string text, bool good) => Assert.Equal(good, PeerAddress.TryParse(text, out _));
+
+    [Fact]
+    public void APlaceOnThisMachineIsListenedAtAndWrittenWhole()
+    {
+        const string Node = "dii6etw2iwkqiemptf2l2qqnj4gy52636bjslkd2ubdd7qigoakq";
+        var (settings, problems) = Read("--Dawn:Listen:0=unix:///run/dawn/a.sock", $"--Dawn:Bootstrap:0=unix:///run/dawn/b.sock#{Node}");
+        Assert.Empty(problems);
+        Assert.Equal("unix:///run/dawn/a.sock", PeerAddress.Text(Assert.Single(settings.Listen)));
+        Assert.Equal($"unix:///run/dawn/b.sock#{Node}", Assert.Single(settings.Bootstrap).ToString());
+    }
 
     [Theory]
     [InlineData("64 MiB", 64L * 1024 * 1024)]
