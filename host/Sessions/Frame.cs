@@ -17,7 +17,7 @@ internal enum FrameType : byte
     Data = 0x12,
     Close = 0x13,
     Window = 0x14,
-    /// <summary>Reserved for checkpoint signatures.</summary>
+    /// <summary>A signature over the frames before it.</summary>
     Checkpoint = 0x15,
     /// <summary>Reserved for the in-band handshake of the next epoch.</summary>
     Rekey = 0x16,
@@ -218,6 +218,9 @@ internal ref struct Frame
         BinaryPrimitives.WriteUInt64BigEndian(to[at..], total);
         return at + 8;
     }
+
+    /// <summary>Numbers an encoded frame.</summary>
+    public static void WriteSequence(Span<byte> frame, ulong sequence) => BinaryPrimitives.WriteUInt64BigEndian(frame[1..], sequence);
 
     private static int WriteStart(Span<byte> to, FrameType type, ulong sequence, uint channel)
     {

@@ -73,7 +73,7 @@ internal sealed class OpeningSession(NodeId target, SessionHandshakes handshakes
                 }
 
                 var last = SessionHandshakes.Numbered(3, handshake.WriteMessage());
-                return (new(target, handshake.Certificate!, tag, IsInitiator: true, agreement == EncryptionAgreement.Sealed), handshake.Split(), last);
+                return (new(target, handshake.Certificate!, tag, IsInitiator: true, agreement == EncryptionAgreement.Sealed) { Secret = handshake.ExportSecret() }, handshake.Split(), last);
             }
         }
     }

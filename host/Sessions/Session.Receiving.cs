@@ -44,6 +44,7 @@ internal sealed partial class Session
                 }
 
                 _keys.Taken.Take(header.Nonce);
+                long now;
                 lock (Gate)
                 {
                     if (_end is not null)
@@ -53,7 +54,8 @@ internal sealed partial class Session
 
                     IsConfirmed = true;
                     (_doubtedAt, _doubtPingAt) = (Never, Never);
-                    _heardAt = Now;
+                    OnHeard(now = Now);
+                    _heardAt = now;
                     _silencePingAt = _heardAt + PingAfterSilence;
                     _bytesReceived += segment.Length;
                     violation = TakeFrames(plaintext, out goodbye);
@@ -63,6 +65,8 @@ internal sealed partial class Session
                         _opened.Clear();
                     }
                 }
+
+                violation = CheckDelivered(plaintext, violation, now);
             }
         }
         finally
@@ -136,7 +140,7 @@ internal sealed partial class Session
             if (frame.IsSequenced)
             {
                 sequenced++;
-                violation = TakeSequenced(frame, before[..(before.Length - rest.Length)]);
+                violation = TakeSequenced(frame, before[..(before.Length - rest.Length)], plaintext.Length - before.Length);
             }
             else if (frame.Type == FrameType.Goodbye)
             {
@@ -233,7 +237,7 @@ internal sealed partial class Session
         return null;
     }
 
-    private string? TakeSequenced(in Frame frame, ReadOnlySpan<byte> encoded)
+    private string? TakeSequenced(in Frame frame, ReadOnlySpan<byte> encoded, int at)
     {
         if (frame.Sequence != _in.Next)
         {
@@ -245,22 +249,28 @@ internal sealed partial class Session
 
         _in.Advance();
         var violation = Deliver(frame);
+        OnDelivered(new(null, at, encoded.Length), frame.Type != FrameType.Checkpoint);
         while (violation is null && _in.TryTake(out var rented, out var length))
         {
             var rest = new ReadOnlySpan<byte>(rented, 0, length);
             violation = Frame.TryRead(ref rest, out var held) ? Deliver(held) : "a malformed frame";
-            ArrayPool<byte>.Shared.Return(rented);
+            OnDelivered(new(rented, 0, length), held.Type != FrameType.Checkpoint);
         }
 
         return violation;
     }
 
-    // Every sequenced frame of the other direction passes here once and in order: where a checkpoint would take its leaf.
+    // Every sequenced frame of the other direction passes here once and in order.
     private string? Deliver(in Frame frame)
     {
         if (frame.Type == FrameType.Open)
         {
             return TakeOpen(frame);
+        }
+
+        if (frame.Type == FrameType.Checkpoint && _verifier is not null)
+        {
+            return null;
         }
 
         if (frame.Type is FrameType.Checkpoint or FrameType.Rekey)
@@ -314,7 +324,7 @@ internal sealed partial class Session
         else
         {
             var accept = ArrayPool<byte>.Shared.Rent(32);
-            Enqueue(accept, Frame.WriteAccept(accept, _out.End, channel.Id, SessionChannel.Window));
+            Enqueue(accept, Frame.WriteAccept(accept, Unnumbered, channel.Id, SessionChannel.Window));
             _opened.Add(new(channel, frame.Text, frame.Caller));
         }
 

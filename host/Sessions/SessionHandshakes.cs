@@ -6,7 +6,14 @@ namespace Dawn.Sessions;
 
 /// <summary>Who this node is in session handshakes, and how it wants them.</summary>
 /// <param name="StaticKey">Lives as long as the process; shared with the links.</param>
-internal sealed record SessionSettings(StaticKey StaticKey, EncryptionMode Encryption);
+internal sealed record SessionSettings(StaticKey StaticKey, EncryptionMode Encryption)
+{
+    /// <summary>Frames to a signature, 1 to <see cref="Checkpoint.MaxCount"/>.</summary>
+    public int CheckpointEvery { get; init; } = 64;
+
+    /// <summary>Keeps the signatures that come; null where they are only checked.</summary>
+    public IEvidenceSink? Evidence { get; init; }
+}
 
 /// <summary>Makes the handshakes of sessions (docs/protocol.md, "Session": "Handshake").</summary>
 internal sealed class SessionHandshakes(SessionSettings settings, INodeIdentity identity, Entropy entropy, TimeProvider time)
