@@ -24,6 +24,9 @@ internal readonly record struct Checkpoint(ulong Number, ulong First, int Count,
     /// <summary>Bytes of the whole frame.</summary>
     public const int FrameSize = 1 + 8 + 2 + BodySize;
 
+    /// <summary>The last moment that can be shown as a date.</summary>
+    public static readonly ulong MaxTime = (ulong)DateTimeOffset.MaxValue.ToUnixTimeMilliseconds();
+
     private const int BodySize = 8 + 8 + 2 + 8 + Signatures.Size;
 
     private const byte Version = 1;
@@ -56,16 +59,17 @@ internal readonly record struct Checkpoint(ulong Number, ulong First, int Count,
         .UInt64(Number).Bytes(previous).UInt64(First).UInt16(Count).Bytes(root).UInt64(Time).ToArray();
 
     /// <summary>Reads what was signed back; for whoever is shown it later.</summary>
-    public static bool TryReadSigned(ReadOnlySpan<byte> signed, out Checkpoint checkpoint, out SessionDirection direction, out ReadOnlySpan<byte> root)
+    public static bool TryReadSigned(ReadOnlySpan<byte> signed, out Checkpoint checkpoint, out SessionDirection direction, out ReadOnlySpan<byte> previous)
     {
         var reader = new WireReader(signed);
         var version = reader.UInt8();
         var (sender, recipient, role, tag, number) = (reader.NodeId(), reader.NodeId(), reader.UInt8(), reader.UInt64(), reader.UInt64());
-        reader.Bytes(HashSize);
+        previous = reader.Bytes(HashSize);
         var (first, count) = (reader.UInt64(), reader.UInt16());
-        root = reader.Bytes(HashSize);
+        reader.Bytes(HashSize);
         checkpoint = new(number, first, count, reader.UInt64());
         direction = new(sender, recipient, role == 1, tag);
-        return reader.Complete && version == Version && role is (1 or 2) && count is (> 0 and <= MaxCount);
+        return reader.Complete && version == Version && role is (1 or 2) && count is (> 0 and <= MaxCount)
+            && checkpoint.Time <= MaxTime;
     }
 }

@@ -70,7 +70,7 @@ internal sealed class CheckpointVerifier(SessionDirection direction, Certificate
             return $"checkpoint {number} begins with frame {first} where {_uncovered[0].Sequence} was due";
         }
 
-        if (time < _time || time > (ulong)DateTimeOffset.MaxValue.ToUnixTimeMilliseconds())
+        if (time < _time || time > Checkpoint.MaxTime)
         {
             return $"checkpoint {number} is from before the last, or from no time at all";
         }
