@@ -8,7 +8,7 @@ public class EvidenceStoreTests
 {
     private const string Call = """{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"roll"}}""";
 
-    [Fact(Timeout = 60_000)]
+    [Fact]
     public async Task What_is_kept_is_read_back_across_a_restart_and_is_for_the_owner_alone()
     {
         await using var fixture = new EvidenceFixture();
@@ -30,7 +30,7 @@ public class EvidenceStoreTests
         }
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact]
     public async Task The_files_stay_within_their_size_and_the_oldest_goes_first()
     {
         await using var fixture = new EvidenceFixture(limit: 80_000);
@@ -50,12 +50,12 @@ public class EvidenceStoreTests
         Assert.InRange(Directory.EnumerateFiles(fixture.Folder).Sum(f => new FileInfo(f).Length), 60_000, 80_000);
         var numbers = fixture.All.Select(e => e.Entry.Checkpoint.Number).ToList();
         Assert.Equal(219UL, numbers[^1]);
-        Assert.Equal(numbers.Order(), numbers);
+        Assert.Equal([.. numbers.Order()], numbers);
         Assert.Equal(numbers.Count, (int)(219 - numbers[0] + 1));
         Assert.Null(EvidenceFile.Find(fixture.Folder, new(1, 0)));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact]
     public async Task A_kill_in_mid_write_costs_the_last_entry_at_most_wherever_it_falls()
     {
         await using var fixture = await EvidenceFixture.WithAsync(f => [f.Open(0, "dice")], f => [f.Message(0, Call)], f => [f.Message(0, "last")]);
@@ -77,7 +77,7 @@ public class EvidenceStoreTests
         Assert.Equal([0UL, 1, 3], fixture.All.Select(e => e.Entry.Checkpoint.Number));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact]
     public async Task What_the_disk_cannot_take_in_time_is_dropped_and_counted_and_nobody_waits()
     {
         // Not started: nothing is written, as on a disk that hangs.
@@ -94,7 +94,7 @@ public class EvidenceStoreTests
         Assert.Equal(fixture.Store.Kept, fixture.All.Count);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact]
     public async Task Frames_that_wait_too_long_for_their_signature_are_not_held_for_ever()
     {
         await using var fixture = new EvidenceFixture();
@@ -106,7 +106,7 @@ public class EvidenceStoreTests
         Assert.Equal(1UL, Assert.Single(fixture.All).Entry.Checkpoint.Number);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact]
     public async Task A_folder_that_cannot_be_written_costs_evidence_and_nothing_else()
     {
         await using var fixture = new EvidenceFixture();
@@ -118,7 +118,7 @@ public class EvidenceStoreTests
         Assert.Equal(2, fixture.Store.Dropped);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact]
     public async Task The_list_shows_messages_shortly_and_filters()
     {
         await using var fixture = await EvidenceFixture.WithAsync(
@@ -139,14 +139,14 @@ public class EvidenceStoreTests
         Assert.Empty(EvidenceListing.Read(fixture.Folder, "aaaaaaaa", null, null, 10));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact]
     public async Task A_message_is_all_of_its_frames_and_no_other()
     {
         await using var fixture = await EvidenceFixture.WithAsync(
             f => [f.Message(0, "a", false), f.Message(2, "b"), f.Message(0, "c"), f.Message(0, "d"), f.Message(0, "e", false)]);
         var entry = fixture.All[0].Entry;
-        Assert.Equal([0UL, 2], EvidenceListing.MessageOf(entry, 0).Order());
-        Assert.Equal([0UL, 2], EvidenceListing.MessageOf(entry, 2).Order());
+        Assert.Equal([0UL, 2], EvidenceListing.MessageOf(entry, 0).Order().ToArray());
+        Assert.Equal([0UL, 2], EvidenceListing.MessageOf(entry, 2).Order().ToArray());
         Assert.Equal([1UL], EvidenceListing.MessageOf(entry, 1));
         Assert.Equal([3UL], EvidenceListing.MessageOf(entry, 3));
         Assert.Equal([4UL], EvidenceListing.MessageOf(entry, 4));

@@ -10,7 +10,7 @@ public class EvidenceVerdictTests
 {
     private const string Call = """{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"roll"}}""";
 
-    [Fact(Timeout = 60_000)]
+    [Fact]
     public async Task An_exported_message_says_who_said_what_to_whom_and_nothing_of_the_others()
     {
         await using var fixture = await EvidenceFixture.WithAsync(f => [f.Open(0, "dice"), f.Message(0, Call), f.Message(0, """{"secret":true}""")]);
@@ -32,7 +32,7 @@ public class EvidenceVerdictTests
         Assert.False(EvidenceVerdict.Of(document, new TestNetwork(2).Keys.Key).Holds);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact]
     public async Task A_message_of_several_frames_is_joined_only_where_nothing_is_hidden_in_between()
     {
         await using var fixture = await EvidenceFixture.WithAsync(f => [f.Message(0, """{"ok":""", false), f.Message(0, "false,\"not\":", false), f.Message(0, "true}")]);
@@ -44,7 +44,7 @@ public class EvidenceVerdictTests
         Assert.Contains("part of a message", cut.Text, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact]
     public async Task Each_changed_byte_of_a_document_is_noticed()
     {
         await using var fixture = await EvidenceFixture.WithAsync(f => [f.Open(0, "dice"), f.Message(0, Call)]);
@@ -66,7 +66,7 @@ public class EvidenceVerdictTests
         Assert.False(EvidenceVerdict.Of((byte[])[.. document, (byte)'\n'], null).Holds);
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact]
     public async Task No_input_breaks_it()
     {
         await using var fixture = await EvidenceFixture.WithAsync(f => [f.Open(0, "dice"), f.Message(0, "x")]);
@@ -103,7 +103,7 @@ public class EvidenceVerdictTests
         }
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact]
     public async Task Nor_does_one_that_is_well_formed_and_wrong_in_one_thing()
     {
         await using var fixture = await EvidenceFixture.WithAsync(f => [f.Open(0, "dice"), f.Message(0, Call), f.Message(0, "{}")]);
@@ -161,7 +161,7 @@ public class EvidenceVerdictTests
         Assert.False(Verify(proof).Holds);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact]
     public async Task What_the_sender_wrote_cannot_look_like_the_verdict()
     {
         await using var fixture = await EvidenceFixture.WithAsync(f => [f.Open(0, "x"), f.Message(0, "{\n\"a\":\"b\"\n\n}\n")]);
