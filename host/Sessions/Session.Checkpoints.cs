@@ -218,12 +218,15 @@ internal sealed partial class Session
         return violation;
     }
 
-    // Under the gate, before the time of the last segment moves on.
+    // Under the gate: something authentic came.
     private void OnHeard(long now)
     {
-        if (_coverFrom != Never && now - _heardAt >= PathSilence)
+        var isBack = now - _heardAt >= PathSilence;
+        _heardAt = now;
+        if (isBack && _coverFrom != Never)
         {
             _coverFrom = now;
+            Schedule(now);
         }
     }
 

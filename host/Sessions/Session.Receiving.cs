@@ -55,7 +55,6 @@ internal sealed partial class Session
                     IsConfirmed = true;
                     (_doubtedAt, _doubtPingAt) = (Never, Never);
                     OnHeard(now = Now);
-                    _heardAt = now;
                     _silencePingAt = _heardAt + PingAfterSilence;
                     _bytesReceived += segment.Length;
                     violation = TakeFrames(plaintext, out goodbye);

@@ -25,9 +25,9 @@ public class EvidenceVerdictTests
         Assert.DoesNotContain("secret", verdict.Text, StringComparison.Ordinal);
         Assert.DoesNotContain(Convert.ToBase64String("secret"u8)[..7], Encoding.UTF8.GetString(document), StringComparison.Ordinal);
 
-        var unchecked_ = EvidenceVerdict.Of(document, null);
-        Assert.True(unchecked_.Holds);
-        Assert.Contains("membership   was not checked", unchecked_.Text, StringComparison.Ordinal);
+        var anybodys = EvidenceVerdict.Of(document, null);
+        Assert.True(anybodys.Holds);
+        Assert.Contains("membership   was not checked", anybodys.Text, StringComparison.Ordinal);
         Assert.Contains("is of the network", EvidenceVerdict.Of(document, new TestNetwork(2).Keys.Key).Text, StringComparison.Ordinal);
         Assert.False(EvidenceVerdict.Of(document, new TestNetwork(2).Keys.Key).Holds);
     }

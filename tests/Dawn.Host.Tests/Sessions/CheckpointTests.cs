@@ -410,6 +410,24 @@ public class CheckpointTests
     }
 
     [Fact]
+    public void A_path_that_is_back_and_brings_no_signature_does()
+    {
+        var peer = new RawPeer(every: 64);
+        peer.Send(peer.Open(0));
+        peer.Time.Advance(TimeSpan.FromSeconds(10));
+        peer.Acknowledge();
+        for (var i = 0; i < 9; i++)
+        {
+            peer.Time.Advance(TimeSpan.FromMilliseconds(500));
+            peer.Send([(byte)FrameType.Ping, 0, 0, 0, 0, 0, 0, 0, 1]);
+        }
+
+        Assert.False(peer.HasEnded);
+        peer.Time.Advance(TimeSpan.FromMilliseconds(500));
+        Assert.True(peer.HasEnded);
+    }
+
+    [Fact]
     public void Nor_does_silence_put_it_off_for_ever()
     {
         var peer = new RawPeer(every: 64);
