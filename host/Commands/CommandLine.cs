@@ -27,6 +27,7 @@ internal static class CommandLine
         ("invite", false, f => InviteVerb.Create(f)),
         ("mcp", false, f => McpVerb.Create(f)),
         ("logs", false, f => LogsVerb.Create(f)),
+        ("evidence", false, f => EvidenceVerb.Create(f)),
         ("stop", false, f => StopVerb.Create(f)),
     ];
 

@@ -19,6 +19,7 @@ internal sealed record DawnSettings
     public required int CheckpointEvery { get; init; }
     public required TimeSpan RekeyAfter { get; init; }
     public required bool KeepEvidence { get; init; }
+    public required long EvidenceSize { get; init; }
     public required string? GatewayUrl { get; init; }
     public required string? GatewayToken { get; init; }
     public required string? GatewayCertificate { get; init; }

@@ -2,6 +2,7 @@ using Dawn.Agents;
 using Dawn.Agents.External;
 using Dawn.Agents.Node;
 using Dawn.Configuration;
+using Dawn.Evidence;
 using Dawn.Gateway;
 using Dawn.Identity;
 using Dawn.Links;
@@ -56,7 +57,13 @@ internal static class NodeServices
         services.AddSingleton(Modes.Single(m => m.Name == settings.Mode));
         services.AddSingleton<Router>();
         services.AddSingleton<IEnvelopePort>(s => s.GetRequiredService<Router>());
-        services.AddSingleton(s => new SessionSettings(s.GetRequiredService<StaticKey>(), settings.Encryption) { RekeyAfter = settings.RekeyAfter });
+        services.AddSingleton(s => ActivatorUtilities.CreateInstance<EvidenceStore>(s, directory.File(EvidenceFile.Folder), settings.EvidenceSize, self.Network.Key));
+        services.AddSingleton(s => new SessionSettings(s.GetRequiredService<StaticKey>(), settings.Encryption)
+        {
+            RekeyAfter = settings.RekeyAfter,
+            CheckpointEvery = settings.CheckpointEvery,
+            Evidence = settings.KeepEvidence ? s.GetRequiredService<EvidenceStore>() : null,
+        });
         services.AddSingleton<SessionTable>();
         services.AddSingleton(s => new Func<IEnvelopeReceiver>(s.GetRequiredService<SessionTable>));
 
@@ -91,6 +98,8 @@ internal static class NodeServices
         services.AddSingleton(new NodeOwners(settings.Owners.ToHashSet()));
         services.AddSingleton<NodeAgent>();
 
+        // Stops after the sessions, whose last signatures it keeps.
+        services.AddHostedService(s => s.GetRequiredService<EvidenceStore>());
         services.AddHostedService(s => s.GetRequiredService<SessionTable>());
         // Copies of what is loaded lie in the data directory, so that a killed node's are cleared by its next start.
         services.AddPlugins(new PluginHostOptions(settings.PluginDirectory, directory.File("loaded-plugins")));

@@ -19,7 +19,7 @@ internal static partial class RunVerb
 
     // Settings whose feature is not built yet; their form is checked already, so that a configuration stays good.
     private static readonly string[] NotInForce =
-        ["Hubs", "Security:CheckpointEvery", "Security:KeepEvidence", "Relay:Enabled", "Relay:BytesPerSecond", "Relay:Memory", "Gateway:TestHooks"];
+        ["Hubs", "Relay:Enabled", "Relay:BytesPerSecond", "Relay:Memory", "Gateway:TestHooks"];
 
     public static async Task<int> RunAsync(RunOptions options, CancellationToken cancellationToken)
     {

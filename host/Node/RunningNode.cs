@@ -85,6 +85,9 @@ internal sealed class RunningNode : INodeView, INodeControl
         .. NodeAgent.Problems(_parts.Host),
         .. _parts.External.Problems.Where(p => _parts.Host.Agents.All(a => !p.Key.EndsWith(':' + a.Id, StringComparison.Ordinal))).Select(p => new NodeProblem(p.Key, p.Value)),
         .. from plugin in _parts.Plugins.Snapshot where plugin.State != PluginState.Disabled && plugin.Problem is not null select new NodeProblem(plugin.Name, plugin.Problem!),
+        .. _parts.Evidence.Dropped is > 0 and var dropped
+            ? (IEnumerable<NodeProblem>)[new("evidence", $"{dropped} signed checkpoints were not kept since the start: the disk is too slow, full or failing; the log says more")]
+            : [],
         .. _settings.Encryption == EncryptionMode.Off
             ? (IEnumerable<NodeProblem>)[new("encryption", "Encryption is off: whoever is on the way can read and alter traffic. Set Dawn:Security:Encryption to Required")]
             : [],
@@ -148,6 +151,7 @@ internal sealed record NodeParts(
     Listeners Listeners,
     Admission Admission,
     SessionTable Sessions,
+    Evidence.EvidenceStore Evidence,
     PluginHost Plugins,
     Agents.External.ExternalServers External,
     Gateway.GatewayServer? Gateway,

@@ -144,6 +144,9 @@ internal sealed class HandshakeState : IDisposable
         return _isInitiator ? (initiator, responder) : (responder, initiator);
     }
 
+    /// <summary>A secret of this handshake besides the transport keys.</summary>
+    public byte[] ExportSecret() => IsComplete ? _symmetric.ExportSecret() : throw new InvalidOperationException("The handshake is not complete.");
+
     public void Dispose()
     {
         _ephemeral?.Dispose();

@@ -108,6 +108,9 @@ internal sealed class PeerHandshake : IDisposable
     /// <summary>The keys to send and to receive with, which are the caller's to dispose. Once.</summary>
     public (Aead Send, Aead Receive) Split() => _noise.Split();
 
+    /// <summary>32 bytes that only the two ends know, independent of the keys (docs/protocol.md, "Checkpoints"); the caller zeroes them.</summary>
+    public byte[] ExportSecret() => _noise.ExportSecret();
+
     public void Dispose() => _noise.Dispose();
 
     private byte[] Proof(ReadOnlySpan<byte> hash)

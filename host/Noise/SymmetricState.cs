@@ -100,6 +100,16 @@ internal sealed class SymmetricState : IDisposable
         }
     }
 
+    /// <summary>32 bytes that both ends know and nobody else does, apart from the transport keys: the output after them of the same HKDF (section 4.3).</summary>
+    public byte[] ExportSecret()
+    {
+        Span<byte> output = stackalloc byte[3 * HashSize];
+        Hkdf(default, output);
+        var secret = output[(2 * HashSize)..].ToArray();
+        CryptographicOperations.ZeroMemory(output);
+        return secret;
+    }
+
     public void Dispose()
     {
         _cipher.Dispose();

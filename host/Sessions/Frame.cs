@@ -17,7 +17,7 @@ internal enum FrameType : byte
     Data = 0x12,
     Close = 0x13,
     Window = 0x14,
-    /// <summary>Reserved for checkpoint signatures.</summary>
+    /// <summary>A signature over the frames before it.</summary>
     Checkpoint = 0x15,
     Rekey = 0x16,
 }
@@ -220,6 +220,9 @@ internal ref struct Frame
         BinaryPrimitives.WriteUInt64BigEndian(to[at..], total);
         return at + 8;
     }
+
+    /// <summary>Numbers an encoded frame.</summary>
+    public static void WriteSequence(Span<byte> frame, ulong sequence) => BinaryPrimitives.WriteUInt64BigEndian(frame[1..], sequence);
 
     /// <param name="number">0 asks the initiator to begin; 1 to 3 number the handshake's messages.</param>
     public static int WriteRekey(Span<byte> to, ulong sequence, byte number, ReadOnlySpan<byte> message)

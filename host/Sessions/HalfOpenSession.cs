@@ -65,7 +65,7 @@ internal sealed class HalfOpenSession(NodeId source, ulong tag, long since) : ID
                 var agreement = EncryptionModes.Agree(handshakes.Encryption, handshake.RemoteOffer);
                 return agreement == EncryptionAgreement.None
                     ? throw new HandshakeException(HandshakeFault.Encryption, $"it has encryption {handshake.RemoteOffer} and this node {handshakes.Encryption}")
-                    : (new(source, handshake.Certificate!, tag, IsInitiator: false, agreement == EncryptionAgreement.Sealed, handshake.Hash), handshake.Split());
+                    : (new(source, handshake.Certificate!, tag, IsInitiator: false, agreement == EncryptionAgreement.Sealed, handshake.Hash) { Secret = handshake.ExportSecret() }, handshake.Split());
             }
         }
     }

@@ -73,7 +73,8 @@ internal sealed class OpeningSession(NodeId target, SessionHandshakes handshakes
                 }
 
                 var last = SessionHandshakes.Numbered(3, handshake.WriteMessage());
-                return (new(target, handshake.Certificate!, tag, IsInitiator: true, agreement == EncryptionAgreement.Sealed, handshake.Hash), handshake.Split(), last);
+                SessionPeer peer = new(target, handshake.Certificate!, tag, IsInitiator: true, agreement == EncryptionAgreement.Sealed, handshake.Hash) { Secret = handshake.ExportSecret() };
+                return (peer, handshake.Split(), last);
             }
         }
     }

@@ -20,6 +20,9 @@ internal sealed class SendQueue
     // After silence not the whole flight at once: the path may be congested, and the first acks tell more.
     private const int ExpiredBytes = 256 * 1024;
 
+    // What was never sent; it has no sequence yet, so that what is urgent can overtake.
+    private readonly Queue<OutgoingFrame> _queued = [];
+    private readonly Queue<OutgoingFrame> _urgent = [];
     private OutgoingFrame[] _ring = new OutgoingFrame[16];
     private ulong _lostFrom;
     private int _lost;
@@ -28,45 +31,42 @@ internal sealed class SendQueue
     /// <summary>The first frame that isn't acknowledged.</summary>
     public ulong First { get; private set; }
 
-    /// <summary>The first frame that was never sent.</summary>
+    /// <summary>The sequence of the next frame that is sent for the first time.</summary>
     public ulong NextToSend { get; private set; }
-
-    /// <summary>The sequence of the next frame to be queued.</summary>
-    public ulong End { get; private set; }
 
     public long Bytes { get; private set; }
 
     public int InFlight { get; private set; }
 
-    public bool IsEmpty => First == End;
+    public bool IsEmpty => Count == 0;
 
-    public bool HasRoom => End - First < MaxFrames && Bytes < MaxBytes;
+    public bool HasRoom => Count < MaxFrames && Bytes < MaxBytes;
 
-    public bool IsOverLimit => End - First >= HardLimit;
+    public bool IsOverLimit => Count >= HardLimit;
 
-    public bool HasDue => _lost > 0 || (NextToSend < End && NextToSend - First < MaxFrames);
+    public bool HasDue => _lost > 0 || (_queued.Count + _urgent.Count > 0 && NextToSend - First < MaxFrames);
+
+    private int Count => (int)(NextToSend - First) + _queued.Count + _urgent.Count;
 
     private ref OutgoingFrame At(ulong sequence) => ref _ring[sequence & (ulong)(_ring.Length - 1)];
 
-    /// <summary>Queues an encoded frame whose sequence is <see cref="End"/>.</summary>
+    /// <summary>Queues an encoded frame; its sequence is written into it when it is first sent.</summary>
     /// <param name="rented">From the shared pool; given back once acknowledged.</param>
     /// <param name="startsMessage">The number of the message that begins with it; negative for other frames.</param>
-    /// <remarks>Every sequenced frame of this direction passes here once and in order: where a checkpoint would take its leaf.</remarks>
-    public void Add(byte[] rented, int length, SessionChannel? channel = null, long startsMessage = -1)
+    /// <param name="isUrgent">Before all that was never sent: on a slow path the signature over what was sent must not wait for what is queued.</param>
+    public void Add(byte[] rented, int length, SessionChannel? channel = null, long startsMessage = -1, bool isUrgent = false)
     {
-        if (End - First == (ulong)_ring.Length)
-        {
-            var larger = new OutgoingFrame[_ring.Length * 2];
-            for (var s = First; s < End; s++)
-            {
-                larger[s & (ulong)(larger.Length - 1)] = At(s);
-            }
-
-            _ring = larger;
-        }
-
-        At(End++) = new() { Rented = rented, Length = length, Channel = channel, StartsMessage = startsMessage };
+        (isUrgent ? _urgent : _queued).Enqueue(new() { Rented = rented, Length = length, Channel = channel, StartsMessage = startsMessage });
         Bytes += length;
+    }
+
+    /// <summary>Takes back an urgent frame that was never sent; the caller returns it to the pool.</summary>
+    public bool TryTakeUrgent(out byte[] rented)
+    {
+        var any = _urgent.TryDequeue(out var frame);
+        rented = any ? frame.Rented : [];
+        Bytes -= frame.Length;
+        return any;
     }
 
     /// <summary>The next frame to transmit: what was lost first, then what is new. False where none is due or it is longer than <paramref name="room"/>.</summary>
@@ -87,7 +87,13 @@ internal sealed class SendQueue
             return false;
         }
 
-        frame = At(sequence).Bytes;
+        var next = sequence < NextToSend ? At(sequence) : (_urgent.Count > 0 ? _urgent : _queued).Peek();
+        if (sequence == NextToSend)
+        {
+            Frame.WriteSequence(next.Rented, sequence);
+        }
+
+        frame = next.Bytes;
         return frame.Length <= room;
     }
 
@@ -95,15 +101,17 @@ internal sealed class SendQueue
     /// <param name="segment">Counts the session's transmissions; unlike nonces it goes on from epoch to epoch.</param>
     public void OnSent(ulong sequence, ulong segment, long now)
     {
-        ref var frame = ref At(sequence);
-        if (frame.State == FrameState.Lost)
+        if (sequence == NextToSend)
         {
-            _lost--;
+            Append((_urgent.Count > 0 ? _urgent : _queued).Dequeue());
         }
         else
         {
-            NextToSend++;
+            // Only what was lost is sent again.
+            _lost--;
         }
+
+        ref var frame = ref At(sequence);
 
         (frame.State, frame.Segment, frame.SentAt) = (FrameState.InFlight, segment, now);
         frame.Transmissions++;
@@ -217,12 +225,35 @@ internal sealed class SendQueue
     public void Clear()
     {
         var ignored = 0L;
-        for (; First < End; First++)
+        for (; First < NextToSend; First++)
         {
             Release(First, ref ignored);
         }
 
-        NextToSend = End;
+        foreach (var frame in _urgent.Concat(_queued))
+        {
+            ArrayPool<byte>.Shared.Return(frame.Rented);
+        }
+
+        _urgent.Clear();
+        _queued.Clear();
+        Bytes = 0;
+    }
+
+    private void Append(in OutgoingFrame frame)
+    {
+        if (NextToSend - First == (ulong)_ring.Length)
+        {
+            var larger = new OutgoingFrame[_ring.Length * 2];
+            for (var s = First; s < NextToSend; s++)
+            {
+                larger[s & (ulong)(larger.Length - 1)] = At(s);
+            }
+
+            _ring = larger;
+        }
+
+        At(NextToSend++) = frame;
     }
 
     private bool AreAscending(ulong firstMissing, ReadOnlySpan<byte> ranges)
@@ -292,7 +323,7 @@ internal sealed class SendQueue
 
     private enum FrameState : byte
     {
-        Queued,
+        Unsent,
         InFlight,
         Lost,
         Acknowledged,

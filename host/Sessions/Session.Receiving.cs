@@ -45,6 +45,7 @@ internal sealed partial class Session
                 }
 
                 keys.Taken.Take(header.Nonce);
+                long now;
                 lock (Gate)
                 {
                     if (_end is not null)
@@ -54,7 +55,7 @@ internal sealed partial class Session
 
                     IsConfirmed = true;
                     (_doubtedAt, _doubtPingAt) = (Never, Never);
-                    _heardAt = Now;
+                    OnHeard(now = Now);
                     _silencePingAt = _heardAt + PingAfterSilence;
                     _bytesReceived += segment.Length;
                     OnOpened(keys, _heardAt);
@@ -66,6 +67,8 @@ internal sealed partial class Session
                         _opened.Clear();
                     }
                 }
+
+                violation = CheckDelivered(plaintext, violation, now);
             }
         }
         finally
@@ -159,7 +162,7 @@ internal sealed partial class Session
             if (frame.IsSequenced)
             {
                 sequenced++;
-                violation = TakeSequenced(frame, before[..(before.Length - rest.Length)]);
+                violation = TakeSequenced(frame, before[..(before.Length - rest.Length)], plaintext.Length - before.Length);
             }
             else if (frame.Type == FrameType.Goodbye)
             {
@@ -256,7 +259,7 @@ internal sealed partial class Session
         return null;
     }
 
-    private string? TakeSequenced(in Frame frame, ReadOnlySpan<byte> encoded)
+    private string? TakeSequenced(in Frame frame, ReadOnlySpan<byte> encoded, int at)
     {
         if (frame.Sequence != _in.Next)
         {
@@ -268,17 +271,18 @@ internal sealed partial class Session
 
         _in.Advance();
         var violation = Deliver(frame);
+        OnDelivered(new(null, at, encoded.Length), frame.Type != FrameType.Checkpoint);
         while (violation is null && _in.TryTake(out var rented, out var length))
         {
             var rest = new ReadOnlySpan<byte>(rented, 0, length);
             violation = Frame.TryRead(ref rest, out var held) ? Deliver(held) : "a malformed frame";
-            ArrayPool<byte>.Shared.Return(rented);
+            OnDelivered(new(rented, 0, length), held.Type != FrameType.Checkpoint);
         }
 
         return violation;
     }
 
-    // Every sequenced frame of the other direction passes here once and in order: where a checkpoint would take its leaf.
+    // Every sequenced frame of the other direction passes here once and in order.
     private string? Deliver(in Frame frame)
     {
         if (frame.Type == FrameType.Open)
@@ -289,6 +293,11 @@ internal sealed partial class Session
         if (frame.Type == FrameType.Rekey)
         {
             return TakeRekey(frame.Body);
+        }
+
+        if (frame.Type == FrameType.Checkpoint && _verifier is not null)
+        {
+            return null;
         }
 
         if (frame.Type == FrameType.Checkpoint)
@@ -342,7 +351,7 @@ internal sealed partial class Session
         else
         {
             var accept = ArrayPool<byte>.Shared.Rent(32);
-            Enqueue(accept, Frame.WriteAccept(accept, _out.End, channel.Id, SessionChannel.Window));
+            Enqueue(accept, Frame.WriteAccept(accept, Unnumbered, channel.Id, SessionChannel.Window));
             _opened.Add(new(channel, frame.Text, frame.Caller));
         }
 

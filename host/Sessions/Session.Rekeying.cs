@@ -233,6 +233,7 @@ internal sealed partial class Session
     private void BeginEpoch(ReadOnlyMemory<byte> hash, Certificate certificate, long now)
     {
         (_hash, _certificate, _shown) = (hash, certificate, _context.Handshakes.Certificate);
+        _verifier?.Certificate = certificate;
         (_epochSince, _epochBytesFrom) = (now, Interlocked.Read(ref _bytesSent) + _bytesReceived);
         _expiresAt = now + (certificate.NotAfter - _context.Time.GetUtcNow()).Ticks;
     }
@@ -283,6 +284,7 @@ internal sealed partial class Session
             _keys.Receive.Dispose();
             _oldKeys?.Receive.Dispose();
             _nextKeys?.Receive.Dispose();
+            _verifier?.Dispose();
             lock (Gate)
             {
                 // One that is being worked on is disposed by whoever does that.
@@ -298,6 +300,6 @@ internal sealed partial class Session
     private void EnqueueRekey(byte number, ReadOnlySpan<byte> message)
     {
         var frame = ArrayPool<byte>.Shared.Rent(Frame.RekeyOverhead + message.Length);
-        Enqueue(frame, Frame.WriteRekey(frame, _out.End, number, message));
+        Enqueue(frame, Frame.WriteRekey(frame, 0, number, message));
     }
 }

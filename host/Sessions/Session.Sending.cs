@@ -8,6 +8,9 @@ internal sealed partial class Session
     // Between attempts at a port that says it has room and then takes nothing.
     private static readonly TimeSpan RoomPause = TimeSpan.FromMilliseconds(10);
 
+    // A frame gets its sequence when it is first sent.
+    private const ulong Unnumbered = 0;
+
     private readonly SendQueue _out = new();
     private readonly byte[] _sendAssociated;
 
@@ -46,19 +49,19 @@ internal sealed partial class Session
     public void EnqueueData(SessionChannel channel, ReadOnlySpan<byte> data, bool endsMessage, long startsMessage)
     {
         var frame = ArrayPool<byte>.Shared.Rent(Frame.DataOverhead + data.Length);
-        Enqueue(frame, Frame.WriteData(frame, _out.End, channel.Id, endsMessage, data), channel, startsMessage);
+        Enqueue(frame, Frame.WriteData(frame, Unnumbered, channel.Id, endsMessage, data), channel, startsMessage);
     }
 
     public void EnqueueWindow(SessionChannel channel, ulong total)
     {
         var frame = ArrayPool<byte>.Shared.Rent(32);
-        Enqueue(frame, Frame.WriteWindow(frame, _out.End, channel.Id, total));
+        Enqueue(frame, Frame.WriteWindow(frame, Unnumbered, channel.Id, total));
     }
 
     public void EnqueueClose(SessionChannel channel, MeshError error, string reason)
     {
         var frame = ArrayPool<byte>.Shared.Rent(Frame.MaxControl);
-        Enqueue(frame, Frame.WriteClose(frame, _out.End, channel.Id, (ushort)error, reason));
+        Enqueue(frame, Frame.WriteClose(frame, Unnumbered, channel.Id, (ushort)error, reason));
     }
 
     /// <summary>
@@ -83,8 +86,16 @@ internal sealed partial class Session
         {
             while (TryBuild(plaintext, out var length, out var keys, out var nonce))
             {
+                if (length == 0)
+                {
+                    SignSent(default, isDue: true);
+                    continue;
+                }
+
                 var sealedLength = Seal(plaintext.AsSpan(0, length), keys, nonce, segment);
-                if (!_context.Outlet.TrySend(EnvelopeKind.Segment, Remote, Tag, segment.AsSpan(0, sealedLength)))
+                var isTaken = _context.Outlet.TrySend(EnvelopeKind.Segment, Remote, Tag, segment.AsSpan(0, sealedLength));
+                SignSent(plaintext, isDue: false);
+                if (!isTaken)
                 {
                     OnNotTaken();
                     return;
@@ -101,10 +112,10 @@ internal sealed partial class Session
         }
     }
 
-    private bool IsSomethingDue => _end is not null ? !_sendDisposed : _ackNow || _pongDue || _pingDue || _out.HasDue;
+    private bool IsSomethingDue => _end is not null ? !_sendDisposed : _ackNow || _pongDue || _pingDue || _checkpointDue || _out.HasDue;
 
-    // Every sequenced frame of this direction is numbered here, once and in order.
-    private void Enqueue(byte[] rented, int length, SessionChannel? channel = null, long startsMessage = -1)
+    // Every sequenced frame of this direction passes here, to be numbered in the order in which they are first sent.
+    private void Enqueue(byte[] rented, int length, SessionChannel? channel = null, long startsMessage = -1, bool isUrgent = false)
     {
         if (_end is not null)
         {
@@ -115,15 +126,16 @@ internal sealed partial class Session
         if (_out.IsEmpty)
         {
             _progressAt = Now;
-            _out.Add(rented, length, channel, startsMessage);
+            _out.Add(rented, length, channel, startsMessage, isUrgent);
             Schedule(_progressAt);
             return;
         }
 
-        _out.Add(rented, length, channel, startsMessage);
+        _out.Add(rented, length, channel, startsMessage, isUrgent);
     }
 
-    // The next segment's plaintext and nonce; false, and the flush is over, where nothing is due. Without nonces the session starves and is lost.
+    // The next segment's plaintext and nonce, or a length of 0 where a signature is due first; false, and the flush is over, where nothing is due.
+    // Without nonces the session starves and is lost.
     private bool TryBuild(Span<byte> to, out int length, out EpochKeys keys, out ulong nonce)
     {
         lock (Gate)
@@ -133,16 +145,27 @@ internal sealed partial class Session
             _inSegment.Clear();
             if (_end is not null)
             {
+                if (_goodbye is not null && HasLastToSign)
+                {
+                    return true;
+                }
+
                 if (_goodbye is var (error, text) && keys.TryTakeNonce(out nonce))
                 {
                     _goodbye = null;
-                    length = Frame.WriteGoodbye(to, (ushort)error, text);
+                    length = WriteLastCheckpoints(to);
+                    length += Frame.WriteGoodbye(to[length..], (ushort)error, text);
                     return true;
                 }
 
                 _flushing = false;
                 DisposeSendKey();
                 return false;
+            }
+
+            if (_checkpointDue)
+            {
+                return true;
             }
 
             if (!IsSomethingDue || !keys.TryTakeNonce(out nonce))
@@ -184,6 +207,7 @@ internal sealed partial class Session
         while (_out.TryNext(SegmentHeader.MaxPlaintext - at, out var sequence, out var frame))
         {
             frame.CopyTo(to[at..]);
+            OnBuilt(sequence, at, frame.Length, sequence == _out.NextToSend, now);
             at += frame.Length;
             _out.OnSent(sequence, _segments, now);
             _inSegment.Add(sequence);
@@ -274,6 +298,7 @@ internal sealed partial class Session
             (_sendDisposed, _goodbye) = (true, null);
             _keys.Send.Dispose();
             _nextKeys?.Send.Dispose();
+            _signer?.Dispose();
         }
     }
 }

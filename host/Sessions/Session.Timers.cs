@@ -30,6 +30,10 @@ internal sealed partial class Session
             {
                 end = (MeshError.Lost, $"Node {Remote.ToShortString()} no longer knows the session; it was probably restarted.");
             }
+            else if (CoverBy(now) <= now)
+            {
+                end = (MeshError.Protocol, $"Node {Remote.ToShortString()} broke the protocol: what it sent has had no signature for {TimeSpan.FromTicks(now - _uncoveredAt).TotalSeconds:0} s.");
+            }
             else if (_channels.Count > 0 && now - _heardAt >= SilenceTimeOut)
             {
                 end = (MeshError.Lost, $"Nothing was heard from node {Remote.ToShortString()} for {TimeSpan.FromTicks(SilenceTimeOut).TotalMinutes:0} minutes.");
@@ -72,6 +76,11 @@ internal sealed partial class Session
     private void DoWhatIsDue(long now)
     {
         _ackNow |= _ackAt <= now;
+        if (_checkpointAt <= now)
+        {
+            (_checkpointDue, _checkpointAt) = (true, Never);
+        }
+
         if (_lazyAt <= now)
         {
             _lazyAt = Never;
@@ -128,6 +137,7 @@ internal sealed partial class Session
         var due = Math.Min(Math.Min(_ackAt, _lazyAt), Math.Min(_retransmitAt, _resendAt));
         due = Math.Min(Math.Min(due, _doubtPingAt), Math.Min(_expiresAt, now + LongestWait));
         due = Math.Min(due, Math.Min(RekeyDue, _oldUntil));
+        due = Math.Min(due, Math.Min(_checkpointAt, CoverBy(now)));
         due = _pathlessAt == Never ? due : Math.Min(due, _pathlessAt + ProgressTimeOut.Ticks);
         due = _out.IsEmpty ? due : Math.Min(due, _progressAt + ProgressTimeOut.Ticks);
         due = Math.Min(due, _channels.Count > 0 ? Math.Min(_silencePingAt, _heardAt + SilenceTimeOut) : _idleSince + IdleTimeOut);

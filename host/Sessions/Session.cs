@@ -1,16 +1,23 @@
 using System.Buffers;
+using System.Security.Cryptography;
 using Dawn.Identity;
 using Dawn.Noise;
 
 namespace Dawn.Sessions;
 
 /// <summary>What a session needs of the node around it.</summary>
-internal sealed record SessionContext(NodeId Self, EnvelopeOutlet Outlet, TimeProvider Time, MemoryBudget Memory, SessionHandshakes Handshakes);
+/// <param name="Signing">For sealed sessions; null where nothing is signed and no signature taken.</param>
+internal sealed record SessionContext(
+    NodeId Self, EnvelopeOutlet Outlet, TimeProvider Time, MemoryBudget Memory, SessionHandshakes Handshakes, SessionSigning? Signing = null);
 
 /// <summary>What a handshake found out.</summary>
 /// <param name="Tag">Names the session, together with its initiator.</param>
 /// <param name="Hash">The handshake's: the prologue of the next one.</param>
-internal sealed record SessionPeer(NodeId Node, Certificate Certificate, ulong Tag, bool IsInitiator, bool IsSealed, ReadOnlyMemory<byte> Hash);
+internal sealed record SessionPeer(NodeId Node, Certificate Certificate, ulong Tag, bool IsInitiator, bool IsSealed, ReadOnlyMemory<byte> Hash)
+{
+    /// <summary>What only the two ends know besides the keys (docs/protocol.md, "Checkpoints"); the session zeroes it.</summary>
+    public byte[] Secret { get; init; } = [];
+}
 
 /// <summary>A channel that the other end opened.</summary>
 internal readonly record struct OpenedChannel(SessionChannel Channel, string Agent, string CallerAgent);
@@ -87,6 +94,14 @@ internal sealed partial class Session
         _keys = new(0, keys);
         _sendAssociated = SegmentHeader.AssociatedPrefix(context.Self, peer.Node, peer.Tag);
         _receiveAssociated = SegmentHeader.AssociatedPrefix(peer.Node, context.Self, peer.Tag);
+        if (peer.IsSealed && context.Signing is { } signing)
+        {
+            _signer = new(signing.Identity, new(context.Self, peer.Node, peer.IsInitiator, peer.Tag), Salts.Key(peer.Secret, peer.IsInitiator), signing.Every);
+            _verifier = new(new(peer.Node, context.Self, !peer.IsInitiator, peer.Tag), peer.Certificate, Salts.Key(peer.Secret, !peer.IsInitiator), signing.Evidence);
+        }
+
+        CryptographicOperations.ZeroMemory(peer.Secret);
+
         Budget = new(MemoryBudget.PerSession, context.Memory, MemoryBudget.OwnOfSession);
         (_nextChannel, _nextRemoteChannel) = peer.IsInitiator ? (0u, 1L) : (1u, 0L);
         _started = context.Time.GetTimestamp();
@@ -115,6 +130,9 @@ internal sealed partial class Session
 
     /// <summary>Cancelled when the session ends.</summary>
     public CancellationToken Over => _stopping.Token;
+
+    /// <summary>What ended it.</summary>
+    public MeshError EndError => _end?.Error ?? MeshError.None;
 
     /// <summary>Why it ended, for people.</summary>
     public string EndReason => _end?.Message ?? "";
@@ -183,7 +201,7 @@ internal sealed partial class Session
             _nextChannel += 2;
             _channels.Add(channel.Id, channel);
             var frame = ArrayPool<byte>.Shared.Rent(Frame.MaxControl);
-            Enqueue(frame, Frame.WriteOpen(frame, _out.End, channel.Id, SessionChannel.Window, agent, callerAgent));
+            Enqueue(frame, Frame.WriteOpen(frame, Unnumbered, channel.Id, SessionChannel.Window, agent, callerAgent));
             _lazyAt = Now + AckDelay;
             Schedule(Now);
             return channel;
@@ -277,6 +295,7 @@ internal sealed partial class Session
             }
 
             _channels.Clear();
+            KeepLastCheckpoints();
             _out.Clear();
             _in.Clear();
         }

@@ -13,6 +13,12 @@ internal sealed record SessionSettings(StaticKey StaticKey, EncryptionMode Encry
 
     /// <summary>About how many bytes an epoch's keys seal and open; far from AES-GCM's own limit, which Noise puts at 2^56 (revision 34, section 14).</summary>
     public long RekeyAfterBytes { get; init; } = 1L << 36;
+
+    /// <summary>Frames to a signature, 1 to <see cref="Checkpoint.MaxCount"/>.</summary>
+    public int CheckpointEvery { get; init; } = 64;
+
+    /// <summary>Keeps the signatures that come; null where they are only checked.</summary>
+    public IEvidenceSink? Evidence { get; init; }
 }
 
 /// <summary>Makes the handshakes of sessions (docs/protocol.md, "Session": "Handshake").</summary>

@@ -275,4 +275,10 @@ internal sealed partial class SessionTable
         await Task.Delay(pause, time, either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
         cancellationToken.ThrowIfCancellationRequested();
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Session with {Node} was broken off: {Reason}")]
+    private partial void LogBroken(NodeId node, string reason);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "A session handshake with {Node} failed: {Reason}")]
+    private partial void LogHandshakeFailed(NodeId node, string reason);
 }

@@ -43,6 +43,7 @@ internal sealed partial class SessionTable(
 
     private readonly EnvelopeOutlet _outlet = new(port, identity.Id, entropy);
     private readonly SessionHandshakes _handshakes = new(settings, identity, entropy, time);
+    private readonly SessionSigning _signing = new(identity, settings.CheckpointEvery, settings.Evidence);
     private readonly MemoryBudget _memory = new(MemoryBudget.PerProcess);
     private readonly MemoryBudget _early = new(MaxEarlyBytes);
     private readonly CancellationTokenSource _stopping = new();
@@ -358,11 +359,18 @@ internal sealed partial class SessionTable(
             }
         }
 
-        LogEnded(session.Remote, session.EndReason);
+        if (session.EndError == MeshError.Protocol)
+        {
+            LogBroken(session.Remote, session.EndReason);
+        }
+        else
+        {
+            LogEnded(session.Remote, session.EndReason);
+        }
     }
 
     private Session NewSession((SessionPeer Peer, (Aead, Aead) Keys) agreed) =>
-        new(new(identity.Id, _outlet, time, _memory, _handshakes), agreed.Peer, agreed.Keys, OnOpened, OnEnded);
+        new(new(identity.Id, _outlet, time, _memory, _handshakes, _signing), agreed.Peer, agreed.Keys, OnOpened, OnEnded);
 
     private Session[] Sessions(NodeId? node = null)
     {
@@ -382,7 +390,4 @@ internal sealed partial class SessionTable(
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Agent {Agent} failed on a channel of {Node}")]
     private partial void LogServingFailed(Exception exception, string agent, NodeId node);
-
-    [LoggerMessage(Level = LogLevel.Debug, Message = "A session handshake with {Node} failed: {Reason}")]
-    private partial void LogHandshakeFailed(NodeId node, string reason);
 }

@@ -94,6 +94,8 @@ internal sealed class EnvelopeTarget : IFuzzTarget, IEnvelopePort, IChannelAccep
 
     bool ILink.IsInitiator => false;
 
+    int ILink.Epoch => 0;
+
     bool ILink.IsSealed => true;
 
     Uri ILink.Address { get; } = new("tcp://198.51.100.1:1");

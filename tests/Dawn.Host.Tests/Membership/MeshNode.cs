@@ -137,6 +137,7 @@ internal sealed class MeshNode : IAsyncDisposable
         CheckpointEvery = 64,
         RekeyAfter = TimeSpan.FromMinutes(10),
         KeepEvidence = false,
+        EvidenceSize = 1,
         GatewayUrl = null,
         GatewayToken = null,
         GatewayCertificate = null,

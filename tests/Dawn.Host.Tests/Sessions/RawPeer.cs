@@ -23,13 +23,20 @@ internal sealed class RawPeer : IEnvelopePort
     private ulong _nonce;
 
     /// <param name="initiator">This peer began the session: its channels are even.</param>
-    public RawPeer(bool initiator = true, bool isSealed = true)
+    /// <param name="every">Both ends sign so many frames at once; null where neither does.</param>
+    public RawPeer(bool initiator = true, bool isSealed = true, int? every = null, IEvidenceSink? evidence = null)
     {
-        var network = new TestNetwork();
-        var (node, certificate) = (network.Node(1), network.Node(2).Certificate);
-        var handshakes = new SessionHandshakes(new(new StaticKey(new SeededEntropy(6)), EncryptionMode.Required), node, new SeededEntropy(7), Time);
+        var handshakes = new SessionHandshakes(new(new StaticKey(new SeededEntropy(6)), EncryptionMode.Required), new TestNetwork().Node(1), new SeededEntropy(7), Time);
+        var secret = SeededEntropy.Derive(1, "secret");
+        Certificate = new TestNetwork().Node(2).Certificate;
+        ToSession = new(_peer, _self, initiator, Tag);
+        FromSession = new(_self, _peer, !initiator, Tag);
+        Signer = new(new TestNetwork().Node(2), ToSession, Salts.Key(secret, initiator), Checkpoint.MaxCount);
+        Verifier = new(FromSession, new TestNetwork().Node(1).Certificate, Salts.Key(secret, !initiator), null);
+        var signing = every is { } frames ? new SessionSigning(new TestNetwork().Node(1), frames, evidence) : null;
         Session = new(
-            new(_self, new(this, _self, new SeededEntropy(5)), Time, Memory, handshakes), new(_peer, certificate, Tag, !initiator, isSealed, new byte[32]),
+            new(_self, new(this, _self, new SeededEntropy(5)), Time, Memory, handshakes, signing),
+            new(_peer, Certificate, Tag, !initiator, isSealed, new byte[32]) { Secret = secret },
             (Aead.Create(SessionKey), Aead.Create(PeerKey)), (_, opened) => Opened.Add(opened), _ => Endings++);
     }
 
@@ -40,6 +47,18 @@ internal sealed class RawPeer : IEnvelopePort
     public MemoryBudget Memory { get; } = new(MemoryBudget.PerProcess);
 
     public Session Session { get; }
+
+    public Certificate Certificate { get; }
+
+    public SessionDirection ToSession { get; }
+
+    public SessionDirection FromSession { get; }
+
+    /// <summary>Signs what this peer says, where a test has it do so.</summary>
+    public CheckpointSigner Signer { get; }
+
+    /// <summary>Checks what the session says.</summary>
+    public CheckpointVerifier Verifier { get; }
 
     public List<OpenedChannel> Opened { get; } = [];
 
@@ -124,6 +143,57 @@ internal sealed class RawPeer : IEnvelopePort
     }
 
     public byte[] Close(uint channel) => Make((to, s) => Frame.WriteClose(to, s, channel, 0, ""));
+
+    /// <summary>A checkpoint over frames of this peer, numbered next.</summary>
+    public byte[] Sign(params byte[][] frames)
+    {
+        foreach (var frame in frames)
+        {
+            Signer.Add(System.Buffers.Binary.BinaryPrimitives.ReadUInt64BigEndian(frame.AsSpan(1)), frame);
+        }
+
+        return SignAll();
+    }
+
+    /// <summary>A checkpoint over all that the signer has, numbered next.</summary>
+    public byte[] SignAll()
+    {
+        var frame = new byte[Checkpoint.FrameSize];
+        Signer.Sign(frame, Time.GetUtcNow());
+        Frame.WriteSequence(frame, Sequence++);
+        return frame;
+    }
+
+    /// <summary>Sequenced frames as the session sent them first, by sequence.</summary>
+    public SortedDictionary<ulong, byte[]> Sequenced
+    {
+        get
+        {
+            var frames = new SortedDictionary<ulong, byte[]>();
+            foreach (var segment in Segments)
+            {
+                for (ReadOnlySpan<byte> rest = segment; !rest.IsEmpty;)
+                {
+                    var before = rest;
+                    Assert.True(Frame.TryRead(ref rest, out var frame));
+                    if (frame.IsSequenced)
+                    {
+                        var bytes = before[..(before.Length - rest.Length)].ToArray();
+                        Assert.True(frames.TryAdd(frame.Sequence, bytes) || frames[frame.Sequence].SequenceEqual(bytes), "A frame changed from one transmission to the next.");
+                    }
+                }
+            }
+
+            return frames;
+        }
+    }
+
+    /// <summary>Acknowledges all that the session has sent.</summary>
+    public void Acknowledge()
+    {
+        var to = new byte[Frame.MaxAck];
+        Send(to[..Frame.WriteAck(to, (ulong)Sequenced.Count, [])]);
+    }
 
     public void Send(params byte[][] frames) => Session.OnSegment(Seal([.. frames.SelectMany(frame => frame)]));
 

@@ -85,9 +85,10 @@ internal sealed class Simulation(int seed) : SynchronizationContext
 
     public SimulatedNode AddNode(
         int number, Func<string, MeshChannel, Caller, Task>? serve = null, EncryptionMode encryption = EncryptionMode.Required, TestNetwork? network = null,
-        DateTimeOffset? notAfter = null)
+        DateTimeOffset? notAfter = null, Func<SessionSettings, SessionSettings>? configure = null)
     {
-        var node = new SimulatedNode(this, (network ?? Network).Node(number, notAfter: notAfter), number, serve ?? ((_, _, _) => Task.CompletedTask), encryption);
+        var node = new SimulatedNode(
+            this, (network ?? Network).Node(number, notAfter: notAfter), number, serve ?? ((_, _, _) => Task.CompletedTask), encryption, configure);
         _nodes.Add(node.Id, node);
         _all.Add(node);
         return node;
@@ -204,12 +205,13 @@ internal sealed class SimulatedNode : IEnvelopePort, IChannelAcceptor
     private readonly Func<string, MeshChannel, Caller, Task> _serve;
     private TaskCompletionSource _healed = new();
 
-    public SimulatedNode(Simulation simulation, TestIdentity identity, int seed, Func<string, MeshChannel, Caller, Task> serve, EncryptionMode encryption)
+    public SimulatedNode(Simulation simulation, TestIdentity identity, int seed, Func<string, MeshChannel, Caller, Task> serve, EncryptionMode encryption, Func<SessionSettings, SessionSettings>? configure = null)
     {
         (_simulation, Identity, _serve) = (simulation, identity, serve);
         var entropy = new SeededEntropy(seed);
+        var settings = new SessionSettings(new StaticKey(entropy), encryption) { RekeyAfter = simulation.RekeyAfter, RekeyAfterBytes = simulation.RekeyAfterBytes };
         Table = new(
-            this, identity, new(new StaticKey(entropy), encryption) { RekeyAfter = simulation.RekeyAfter, RekeyAfterBytes = simulation.RekeyAfterBytes }, new Lazy<IChannelAcceptor>(this), entropy, simulation.Time, NullLogger<SessionTable>.Instance);
+            this, identity, configure?.Invoke(settings) ?? settings, new Lazy<IChannelAcceptor>(this), entropy, simulation.Time, NullLogger<SessionTable>.Instance);
         _ = Table.StartAsync(CancellationToken.None);
     }
 
