@@ -32,6 +32,14 @@ public class PeerHandshakeTests
         Assert.Equal("to the responder", Carry(a.Send, b.Receive, "to the responder"));
         Assert.Equal("to the initiator", Carry(b.Send, a.Receive, "to the initiator"));
         Assert.Null(Carry(a.Send, a.Receive, "not to oneself"));
+
+        // Also after the keys were taken, and never twice the same.
+        Assert.Equal(initiator.ExportSecret(), responder.ExportSecret());
+        using var again = Side(HandshakeRole.Initiator, Network.Node(1));
+        using var other = Side(HandshakeRole.Responder, Network.Node(2, CertificateRole.Guest));
+        Assert.Throws<InvalidOperationException>(again.ExportSecret);
+        Run(again, other);
+        Assert.NotEqual(initiator.ExportSecret(), again.ExportSecret());
     }
 
     [Fact]
