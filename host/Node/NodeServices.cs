@@ -90,7 +90,10 @@ internal static class NodeServices
         services.AddSingleton<INodeControl>(s => s.GetRequiredService<RunningNode>());
         services.AddSingleton(new NodeOwners(settings.Owners.ToHashSet()));
         services.AddSingleton<NodeAgent>();
+        services.AddSingleton<SettingsWatch>();
 
+        // First: from now on a bad edit is refused.
+        services.AddHostedService(s => s.GetRequiredService<SettingsWatch>());
         services.AddHostedService(s => s.GetRequiredService<SessionTable>());
         // Copies of what is loaded lie in the data directory, so that a killed node's are cleared by its next start.
         services.AddPlugins(new PluginHostOptions(settings.PluginDirectory, directory.File("loaded-plugins")));
