@@ -34,7 +34,16 @@ internal static class Completion
                 words.RemoveAt(words.Count - 1);
             }
 
-            var candidates = Static(root, words, current).Concat(await DynamicAsync(root, words, current, actions, terminal, cancellationToken));
+            var candidates = Static(root, words, current).ToList();
+            try
+            {
+                candidates.AddRange(await DynamicAsync(root, words, current, actions, terminal, cancellationToken));
+            }
+            catch (Exception e) when (e is OperationCanceledException or ControlException or CommandException or RpcException)
+            {
+                // No node, or none that is quick: what is known without it will do.
+            }
+
             foreach (var candidate in candidates.Where(c => c.StartsWith(current, StringComparison.OrdinalIgnoreCase) && IsHarmless(c)).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal).Take(MaxCandidates))
             {
                 terminal.Out.WriteLine(candidate);
