@@ -37,7 +37,9 @@ public sealed class CompletionTests
         await using var node = await RunningNode.StartAsync();
         var prefix = FakeNode.Self.ToString()[..10];
         node.Logs.CreateLogger("Dawn.Links.Link");
-        Assert.Equal(["broken", "echo", $"{prefix}:broken", $"{prefix}:echo", $"{FakeNode.Self}:broken", $"{FakeNode.Self}:echo"], (await SuggestAsync("dawn call ", node).WaitAsync(TestContext.Current.CancellationToken)).Where(c => !c.StartsWith('-')).OrderBy(c => c.Length).ThenBy(c => c, StringComparer.Ordinal).OrderBy(c => c.Contains(':')).ToArray());
+        Assert.Equal(
+            new[] { "broken", "echo", $"{prefix}:broken", $"{prefix}:echo", $"{FakeNode.Self}:broken", $"{FakeNode.Self}:echo" }.Order(StringComparer.Ordinal),
+            (await SuggestAsync("dawn call ", node).WaitAsync(TestContext.Current.CancellationToken)).Where(c => !c.StartsWith('-')));
         Assert.Equal([$"{prefix}:echo"], (await SuggestAsync($"dawn call {prefix}:e", node)));
         Assert.Equal(["fail", "say"], (await SuggestAsync($"dawn call --timeout 5 {prefix}:echo ", node)).Where(c => !c.StartsWith('-')));
         Assert.Equal(["say"], await SuggestAsync("dawn call echo s", node));
