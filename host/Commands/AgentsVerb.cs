@@ -12,7 +12,7 @@ internal static class AgentsVerb
     private const string Resource = "dawn://node/agents";
 
     // So many characters of a NodeId are unique in any network that people look at, and can be typed as they are.
-    private const int ShownPrefix = 10;
+    public const int ShownPrefix = 10;
 
     public static Command Create(VerbFactory factory)
     {

@@ -17,6 +17,18 @@ internal sealed record CommandActions
     /// <summary>Reads the identity in a data directory, without a running node; null where there is none yet.</summary>
     public required Func<string, CancellationToken, Task<StoredIdentity?>> ReadIdentity { get; init; }
 
+    /// <summary>Writes a node's files into one.</summary>
+    public required Func<BackupOptions, Terminal, CancellationToken, Task<int>> Backup { get; init; }
+
+    /// <summary>Reads a backup as it is, and says whether it needs a passphrase.</summary>
+    public required Func<string, (byte[] Bytes, bool IsSealed)> ReadBackup { get; init; }
+
+    /// <summary>Makes a data directory out of a backup.</summary>
+    public required Func<RestoreOptions, Terminal, CancellationToken, Task<int>> Restore { get; init; }
+
+    /// <summary>Looks for whatever is wrong with a node, running or not.</summary>
+    public required Func<RunOptions, DoctorOptions, Terminal, CancellationToken, Task<int>> Doctor { get; init; }
+
     /// <summary>The data directory where <c>--data</c> names none.</summary>
     public required Func<string> DefaultDataDirectory { get; init; }
 }
@@ -28,6 +40,21 @@ internal sealed record RunOptions(string? DataDirectory, ImmutableArray<string> 
 /// <param name="Ticket">The ticket itself, read from standard input where the user wrote <c>-</c>.</param>
 /// <param name="Replace">Leave the network that the data directory belongs to.</param>
 internal sealed record JoinOptions(string Ticket, bool Replace, RunOptions Run);
+
+/// <param name="Passphrase">Null leaves the backup unsealed.</param>
+/// <param name="Force">Replace a file that exists.</param>
+internal sealed record BackupOptions(string DataDirectory, string File, string? Passphrase, bool Force)
+{
+    public override string ToString() => $"a backup of {DataDirectory}";
+}
+
+/// <param name="Force">Also where the directory is not empty.</param>
+internal sealed record RestoreOptions(string DataDirectory, byte[] Backup, string? Passphrase, bool Force)
+{
+    public override string ToString() => $"a restore into {DataDirectory}";
+}
+
+internal sealed record DoctorOptions(bool IsJson, TimeSpan Patience);
 
 internal sealed record DemoOptions(int Nodes, RunOptions Run);
 

@@ -28,6 +28,10 @@ internal static class CommandLine
         ("mcp", false, f => McpVerb.Create(f)),
         ("logs", false, f => LogsVerb.Create(f)),
         ("evidence", false, f => EvidenceVerb.Create(f)),
+        ("doctor", true, f => DoctorVerb.Create(f)),
+        ("backup", false, f => BackupVerbs.Backup(f)),
+        ("restore", false, f => BackupVerbs.Restore(f)),
+        ("completion", false, f => CompletionVerb.Create(f)),
         ("stop", false, f => StopVerb.Create(f)),
     ];
 
@@ -38,6 +42,11 @@ internal static class CommandLine
     {
         try
         {
+            if (Completion.IsAsked(arguments))
+            {
+                return await Completion.RunAsync(arguments, Build(null, [], actions, terminal), actions, terminal, cancellationToken);
+            }
+
             var (rest, settings) = TakeSettings(arguments);
             var verb = FindVerb(rest);
             if (verb is { TakesSettings: false } && settings.Length > 0)

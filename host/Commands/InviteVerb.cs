@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using System.Text;
 using QRCoder;
 
@@ -21,7 +20,7 @@ internal static class InviteVerb
               dawn invite --role guest --expires 1h
             """, true, async (verb, cancellationToken) =>
         {
-            var lifetime = Duration(verb.Parsed.GetValue(expires)!);
+            var lifetime = Duration.Seconds("--expires", verb.Parsed.GetValue(expires)!);
             var count = verb.Parsed.GetValue(uses);
             var invitation = await verb.WithinTimeoutAsync(async ct =>
             {
@@ -68,14 +67,5 @@ internal static class InviteVerb
         }
 
         return drawn.ToString().TrimEnd('\n');
-    }
-
-    /// <summary>Reads 90s, 10m, 2h, 7d as seconds.</summary>
-    private static int Duration(string text)
-    {
-        var unit = text.Length > 1 ? text[^1] switch { 's' => 1, 'm' => 60, 'h' => 3600, 'd' => 86400, _ => 0 } : 0;
-        return unit > 0 && int.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count > 0 && (long)count * unit <= int.MaxValue
-            ? count * unit
-            : throw new CommandException($"--expires {text} is no time; write 90s, 10m, 2h or 7d.", ExitCode.Usage);
     }
 }

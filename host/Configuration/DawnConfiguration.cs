@@ -82,17 +82,53 @@ internal static class DawnConfiguration
         return settings;
     }
 
+    /// <summary>From now on an edit is taken only if the settings as a whole, with what other sources say, are in order.</summary>
+    /// <param name="check">What is wrong with settings, each with its key.</param>
+    public static void CheckEdits(IConfigurationRoot root, Func<IConfiguration, IReadOnlyList<string>> check)
+    {
+        foreach (var file in root.Providers.OfType<EditedJsonProvider>())
+        {
+            file.Check = content =>
+            {
+                var builder = new ConfigurationBuilder();
+                foreach (var provider in root.Providers)
+                {
+                    builder.AddInMemoryCollection(provider == file ? content : Flatten(provider));
+                }
+
+                return check(builder.Build());
+            };
+        }
+    }
+
+    /// <summary>All that one source says.</summary>
+    private static IEnumerable<KeyValuePair<string, string?>> Flatten(IConfigurationProvider provider, string? path = null)
+    {
+        foreach (var key in provider.GetChildKeys([], path).Distinct(StringComparer.OrdinalIgnoreCase))
+        {
+            var full = path is null ? key : ConfigurationPath.Combine(path, key);
+            if (provider.TryGet(full, out var value))
+            {
+                yield return new(full, value);
+            }
+
+            foreach (var inner in Flatten(provider, full))
+            {
+                yield return inner;
+            }
+        }
+    }
+
     private const string Example = "an address such as ws://host:7610#<NodeId>";
 
     private static IConfigurationRoot Sources(string? directory, string[] arguments)
     {
-        var builder = new ConfigurationBuilder().AddJsonFile(Path.Combine(AppContext.BaseDirectory, FileName), optional: true, reloadOnChange: false);
+        var builder = new ConfigurationBuilder();
+        Add(AppContext.BaseDirectory, isWatched: false);
         if (directory is not null)
         {
             // Only what exists can be watched: a search for the nearest folder above that does could end at the root of the disk.
-            var file = new EditedJsonFile { Path = Path.Combine(Path.GetFullPath(directory), FileName), Optional = true, ReloadOnChange = Directory.Exists(directory) };
-            file.ResolveFileProvider();
-            builder.Add(file);
+            Add(Path.GetFullPath(directory), isWatched: Directory.Exists(directory));
         }
 
         builder.AddEnvironmentVariables().AddCommandLine(arguments);
@@ -102,6 +138,13 @@ internal static class DawnConfiguration
         }
 
         return builder.Build();
+
+        void Add(string folder, bool isWatched)
+        {
+            var file = new EditedJsonFile { Path = Path.Combine(folder, FileName), Optional = true, ReloadOnChange = isWatched };
+            file.ResolveFileProvider();
+            builder.Add(file);
+        }
     }
 
     // A JSON null is a key without a value or children, which the configuration API shows only among its parent's children.

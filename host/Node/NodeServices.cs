@@ -97,7 +97,10 @@ internal static class NodeServices
         services.AddSingleton<INodeControl>(s => s.GetRequiredService<RunningNode>());
         services.AddSingleton(new NodeOwners(settings.Owners.ToHashSet()));
         services.AddSingleton<NodeAgent>();
+        services.AddSingleton<SettingsWatch>();
 
+        // First: from now on a bad edit is refused.
+        services.AddHostedService(s => s.GetRequiredService<SettingsWatch>());
         // Stops after the sessions, whose last signatures it keeps.
         services.AddHostedService(s => s.GetRequiredService<EvidenceStore>());
         services.AddHostedService(s => s.GetRequiredService<SessionTable>());

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Dawn.Agents.External;
 using Dawn.Agents.Node;
 using Dawn.Commands;
 using Dawn.Configuration;
@@ -8,6 +7,7 @@ using Dawn.Identity;
 using Dawn.Membership;
 using Dawn.Plugins;
 using Microsoft.Extensions.Logging.Console;
+using Microsoft.Extensions.Options;
 
 namespace Dawn.Node;
 
@@ -16,10 +16,6 @@ internal static partial class RunVerb
 {
     // Sessions say goodbye, children end, HTTP drains; then the process goes in any case.
     private static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(9);
-
-    // Settings whose feature is not built yet; their form is checked already, so that a configuration stays good.
-    private static readonly string[] NotInForce =
-        ["Hubs", "Relay:Enabled", "Relay:BytesPerSecond", "Relay:Memory", "Gateway:TestHooks"];
 
     public static async Task<int> RunAsync(RunOptions options, CancellationToken cancellationToken)
     {
@@ -77,13 +73,7 @@ internal static partial class RunVerb
     private static DawnSettings? Read(IConfigurationRoot configuration)
     {
         var problems = new List<string>();
-        var settings = DawnConfiguration.Read(configuration, [.. NodeServices.Modes.Select(m => m.Name)], problems);
-        problems.AddRange(GatewaySettings.Validate(NodeServices.GatewayOf(settings)));
-        foreach (var server in configuration.GetSection(ExternalServerSettings.Section).GetChildren())
-        {
-            ExternalServerSettings.Read(server, problems);
-        }
-
+        var settings = SettingsRules.Read(configuration, problems);
         foreach (var problem in problems)
         {
             Console.Error.WriteLine($"error: {problem}");
@@ -120,6 +110,8 @@ internal static partial class RunVerb
         var ring = new LogRing(TimeProvider.System);
         builder.Services.AddSingleton(ring);
         builder.Logging.AddProvider(ring);
+        builder.Services.AddSingleton<IPostConfigureOptions<LoggerFilterOptions>>(ring.Levels);
+        builder.Services.AddSingleton<IOptionsChangeTokenSource<LoggerFilterOptions>>(ring.Levels);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownTimeout);
         builder.Services.AddNode(settings, configuration, directory, self);
         return builder.Build();
@@ -138,12 +130,7 @@ internal static partial class RunVerb
             LogUnknownPlugin(logger, name);
         }
 
-        foreach (var file in services.GetRequiredService<IConfigurationRoot>().Providers.OfType<EditedJsonProvider>())
-        {
-            file.Refused += problem => LogRefused(logger, problem);
-        }
-
-        foreach (var key in NotInForce.Where(key => services.GetRequiredService<IConfiguration>().GetSection($"{DawnConfiguration.Section}:{key}").Exists()))
+        foreach (var key in SettingsRules.NotInForce.Where(key => services.GetRequiredService<IConfiguration>().GetSection($"{DawnConfiguration.Section}:{key}").Exists()))
         {
             LogNotInForce(logger, key);
         }
@@ -155,9 +142,6 @@ internal static partial class RunVerb
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Dawn:Plugins:{Name} is set, but no plugin of that name is installed")]
     private static partial void LogUnknownPlugin(ILogger logger, string name);
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Problem}")]
-    private static partial void LogRefused(ILogger logger, string problem);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Dawn:{Key} is accepted, but has no effect in this version")]
     private static partial void LogNotInForce(ILogger logger, string key);

@@ -27,6 +27,7 @@ internal sealed class RunningNode : INodeView, INodeControl
         parts.Records.Changed += _ => Changed?.Invoke(NodeFacts.Peers);
         parts.Router.PathChanged += _ => Changed?.Invoke(NodeFacts.Links | NodeFacts.Peers | NodeFacts.Status);
         parts.Plugins.Changed += () => Changed?.Invoke(NodeFacts.Plugins | NodeFacts.Status);
+        parts.Settings.Changed += () => Changed?.Invoke(NodeFacts.Config | NodeFacts.Status);
     }
 
     public event Action<NodeFacts>? Changed;
@@ -79,9 +80,24 @@ internal sealed class RunningNode : INodeView, INodeControl
 
     public JsonObject Config => RedactedConfig.From(_parts.Configuration.GetSection(DawnConfiguration.Section));
 
+    public NodeDiagnosis Diagnosis
+    {
+        get
+        {
+            var now = _time.GetUtcNow();
+            var certificate = _parts.Self.Certificate;
+            return new(
+                Environment.ProcessId, now, _parts.Settings.LastRead, [.. _parts.Settings.Restart],
+                certificate.Role.ToString().ToLowerInvariant(), certificate.NotAfter, _parts.Self.Root is not null,
+                // A record is issued by its node's clock; only one from the future says something of the difference.
+                [.. _parts.Records.Snapshot().Where(r => r.Node != _parts.Self.Id).Select(r => Math.Max(0, Math.Round((r.Issued - now).TotalSeconds, 3)))]);
+        }
+    }
+
     private IReadOnlyList<NodeProblem> Problems =>
     [
         .. from file in _parts.Configuration.Providers.OfType<EditedJsonProvider>() where file.Problem is not null select new NodeProblem("settings", file.Problem!),
+        .. _parts.Settings.Restart.Select(key => new NodeProblem("settings", $"{key} was edited; it takes effect at the next start of this node ('dawn stop', then 'dawn run')")),
         .. NodeAgent.Problems(_parts.Host),
         .. _parts.External.Problems.Where(p => _parts.Host.Agents.All(a => !p.Key.EndsWith(':' + a.Id, StringComparison.Ordinal))).Select(p => new NodeProblem(p.Key, p.Value)),
         .. from plugin in _parts.Plugins.Snapshot where plugin.State != PluginState.Disabled && plugin.Problem is not null select new NodeProblem(plugin.Name, plugin.Problem!),
@@ -154,5 +170,6 @@ internal sealed record NodeParts(
     Evidence.EvidenceStore Evidence,
     PluginHost Plugins,
     Agents.External.ExternalServers External,
+    SettingsWatch Settings,
     Gateway.GatewayServer? Gateway,
     IHostApplicationLifetime Lifetime);

@@ -25,6 +25,9 @@ internal interface INodeView
     /// <summary>The settings in force, without secrets (see <see cref="RedactedConfig"/>).</summary>
     JsonObject Config { get; }
 
+    /// <summary>What only the process itself knows of its health; for the owner.</summary>
+    NodeDiagnosis Diagnosis { get; }
+
     /// <summary>Raised after some of these facts changed; handlers return at once.</summary>
     event Action<NodeFacts>? Changed;
 }
@@ -130,6 +133,19 @@ internal sealed record PluginInfo(
     string Status,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Version,
     string? Problem = null);
+
+/// <param name="SettingsRead">When the settings were last read, or an edit of them refused.</param>
+/// <param name="Restart">Settings that were edited since the start and count from the next start.</param>
+/// <param name="Ahead">Seconds by which peers' newest records are ahead of this node's clock, at least 0; as many as there are records.</param>
+internal sealed record NodeDiagnosis(
+    int ProcessId,
+    DateTimeOffset Time,
+    DateTimeOffset SettingsRead,
+    IReadOnlyList<string> Restart,
+    string Role,
+    DateTimeOffset CertificateNotAfter,
+    bool CertificateRenews,
+    IReadOnlyList<double> Ahead);
 
 internal sealed record InvitationRequest(Identity.CertificateRole Role, int Uses, TimeSpan Lifetime);
 

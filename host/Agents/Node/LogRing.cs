@@ -14,6 +14,7 @@ internal sealed partial class LogRing(TimeProvider time) : ILoggerProvider
     public const int Capacity = 2000;
 
     private const int MaxMessage = 2000;
+    private const string Own = "Dawn.";
 
     private readonly Lock _lock = new();
     private readonly LogEntry[] _ring = new LogEntry[Capacity];
@@ -21,10 +22,33 @@ internal sealed partial class LogRing(TimeProvider time) : ILoggerProvider
     private TaskCompletionSource _news = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _last;
 
+    /// <summary>The levels that the owner set for a while.</summary>
+    public LogLevels Levels { get; } = new(time);
+
+    /// <summary>The parts of this program that log, such as <c>Dawn.Links</c>.</summary>
+    public IReadOnlyList<string> Parts =>
+        [.. _loggers.Keys.Where(c => c.StartsWith(Own, StringComparison.Ordinal)).Select(c => string.Join('.', c.Split('.').Take(2))).Distinct().Order(StringComparer.Ordinal)];
+
     public ILogger CreateLogger(string categoryName) => _loggers.GetOrAdd(categoryName, name => new RingLogger(this, name));
 
+    /// <summary>The full name of a part that people write: <c>Links</c> is <c>Dawn.Links</c>.</summary>
+    /// <exception cref="ArgumentException">Nothing logs under that name.</exception>
+    public string Resolve(string category)
+    {
+        foreach (var part in new[] { category, Own + category })
+        {
+            if (category.Length > 0 && _loggers.Keys.FirstOrDefault(c => LogLevels.Covers(part, c)) is { } known)
+            {
+                return known[..part.Length];
+            }
+        }
+
+        throw new ArgumentException($"Nothing logs as '{category}'; parts are {string.Join(", ", Parts.Select(p => p[Own.Length..]))}, and longer names as 'dawn logs' shows them.");
+    }
+
     /// <summary>The newest entries of at least that level and numbered above <paramref name="after"/>, oldest first.</summary>
-    public LogPage Read(LogLevel level, long after, int limit)
+    /// <param name="category">Null for all.</param>
+    public LogPage Read(LogLevel level, long after, int limit, string? category = null)
     {
         lock (_lock)
         {
@@ -32,7 +56,7 @@ internal sealed partial class LogRing(TimeProvider time) : ILoggerProvider
             for (var number = _last; number > after && number > _last - Capacity && number > 0 && entries.Count < limit; number--)
             {
                 var entry = _ring[number % Capacity];
-                if (Enum.Parse<LogLevel>(entry.Level, true) >= level)
+                if (Enum.Parse<LogLevel>(entry.Level, true) >= level && (category is null || LogLevels.Covers(category, entry.Source)))
                 {
                     entries.Add(entry);
                 }
@@ -44,7 +68,7 @@ internal sealed partial class LogRing(TimeProvider time) : ILoggerProvider
     }
 
     /// <summary>As <see cref="Read"/>, but where there is nothing it waits for something, up to <paramref name="patience"/>.</summary>
-    public async Task<LogPage> ReadAsync(LogLevel level, long after, int limit, TimeSpan patience, CancellationToken cancellationToken)
+    public async Task<LogPage> ReadAsync(LogLevel level, long after, int limit, TimeSpan patience, CancellationToken cancellationToken, string? category = null)
     {
         using var timer = new CancellationTokenSource(patience, time);
         using var waiting = CancellationTokenSource.CreateLinkedTokenSource(timer.Token, cancellationToken);
@@ -56,7 +80,7 @@ internal sealed partial class LogRing(TimeProvider time) : ILoggerProvider
                 news = _news.Task;
             }
 
-            var page = Read(level, after, limit);
+            var page = Read(level, after, limit, category);
             if (page.Entries.Count > 0 || timer.IsCancellationRequested)
             {
                 return page;
@@ -68,12 +92,16 @@ internal sealed partial class LogRing(TimeProvider time) : ILoggerProvider
             }
             catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
             {
-                return Read(level, after, limit);
+                return Read(level, after, limit, category);
             }
         }
     }
 
-    public void Dispose() => _loggers.Clear();
+    public void Dispose()
+    {
+        Levels.Dispose();
+        _loggers.Clear();
+    }
 
     private void Add(LogLevel level, string source, string message)
     {

@@ -51,7 +51,7 @@ internal sealed class NodeAgent : IHostedAgent
     public async Task ServeAsync(MeshChannel channel, Caller caller, CancellationToken cancellationToken)
     {
         await using var transport = new ChannelTransport($"{AgentId.Node} for {caller.Agent}", channel, ownsChannel: false, loggers: _loggers);
-        var conversation = new NodeConversation(_view, _tools, _resources, _owners.Refuse(caller), _time, _loggers.CreateLogger<NodeAgent>());
+        var conversation = new NodeConversation(_view, _tools, _resources, () => _owners.Refuse(caller), _time, _loggers.CreateLogger<NodeAgent>());
         await conversation.RunAsync(transport, cancellationToken);
     }
 

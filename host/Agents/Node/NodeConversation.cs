@@ -12,8 +12,8 @@ using ModelContextProtocol.Server;
 namespace Dawn.Agents.Node;
 
 /// <summary>One caller's conversation with the agent <c>node</c>.</summary>
-/// <param name="refusal">Null for an owner; else why the admin tools are not for this caller.</param>
-internal sealed partial class NodeConversation(INodeView view, NodeTools tools, NodeResources resources, string? refusal, TimeProvider time, ILogger logger)
+/// <param name="refuse">Null for an owner; else why the admin tools are not for this caller. Asked each time: who is an owner may change.</param>
+internal sealed partial class NodeConversation(INodeView view, NodeTools tools, NodeResources resources, Func<string?> refuse, TimeProvider time, ILogger logger)
 {
     // A client needs one list of subscriptions, or two while it replaces one.
     private const int MaxListens = 8;
@@ -27,7 +27,7 @@ internal sealed partial class NodeConversation(INodeView view, NodeTools tools, 
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private int _changed;
 
-    private bool IsOwner => refusal is null;
+    private bool IsOwner => refuse() is null;
 
     public async Task RunAsync(ITransport transport, CancellationToken cancellationToken)
     {
@@ -78,7 +78,7 @@ internal sealed partial class NodeConversation(INodeView view, NodeTools tools, 
     private McpRequestHandler<CallToolRequestParams, CallToolResult> Guard(McpRequestHandler<CallToolRequestParams, CallToolResult> next) => async (request, cancellationToken) =>
     {
         var name = request.Params?.Name ?? "";
-        if (refusal is not null && tools.AdminNames.Contains(name))
+        if (tools.AdminNames.Contains(name) && refuse() is { } refusal)
         {
             return Error(refusal);
         }
@@ -110,8 +110,8 @@ internal sealed partial class NodeConversation(INodeView view, NodeTools tools, 
             return uri;
         }
 
-        throw uri is not null && NodeResources.IsAdmin(uri)
-            ? new McpProtocolException(refusal!, McpErrorCode.InvalidRequest)
+        throw uri is not null && NodeResources.IsAdmin(uri) && refuse() is { } refusal
+            ? new McpProtocolException(refusal, McpErrorCode.InvalidRequest)
             : new McpProtocolException($"The node has no resource '{uri}'; resources/list names those it has.", McpErrorCode.ResourceNotFound);
     }
 

@@ -16,6 +16,8 @@ namespace Dawn.Agents.Node;
 [JsonSerializable(typeof(SessionList))]
 [JsonSerializable(typeof(PluginList))]
 [JsonSerializable(typeof(LogPage))]
+[JsonSerializable(typeof(LogLevelList))]
+[JsonSerializable(typeof(NodeDiagnosis))]
 [JsonSerializable(typeof(Invitation))]
 [JsonSerializable(typeof(LinkInfo))]
 [JsonSerializable(typeof(DisconnectResult))]

@@ -51,8 +51,25 @@ internal sealed class NodeTools
                     [Description("Only entries numbered above this, as 'next' of the page before said.")] long after = 0,
                     [Description("At most so many, up to 1000.")] int limit = 200,
                     [Description("Where there are none, wait so long for one, up to 25.")] int waitSeconds = 0,
+                    [Description("Only of this part, such as Links; empty for all.")] string category = "",
                     CancellationToken ct = default) =>
-                logs.ReadAsync(Level(level), after, Math.Clamp(limit, 1, MaxLogEntries), TimeSpan.FromSeconds(Math.Clamp(waitSeconds, 0, MaxPatience.TotalSeconds)), ct)),
+                logs.ReadAsync(
+                    Level(level), after, Math.Clamp(limit, 1, MaxLogEntries), TimeSpan.FromSeconds(Math.Clamp(waitSeconds, 0, MaxPatience.TotalSeconds)), ct,
+                    category.Length == 0 ? null : logs.Resolve(category))),
+            Create("log_levels", "What is logged: the levels in force by part, and the parts.", true, false, () => new LogLevelList(logs.Levels.Current, logs.Parts)),
+            Act("set_log_level", "Logs a part of this node more or less closely for a while; then the settings count again.", false, (
+                [Description("A part such as Links, a longer category, or Default.")] string category,
+                [Description("trace, debug, information, warning, error, critical, none; default goes back to the settings.")] string level,
+                [Description("For so many seconds, up to 86400.")] int seconds = 600) =>
+            {
+                var part = category.Equals(LogLevels.Default, StringComparison.OrdinalIgnoreCase) ? LogLevels.Default : logs.Resolve(category);
+                var duration = seconds >= 1 && seconds <= LogLevels.MaxDuration.TotalSeconds
+                    ? TimeSpan.FromSeconds(seconds)
+                    : throw new ArgumentException($"A level is set for 1 second to {LogLevels.MaxDuration.TotalHours} hours, not for {seconds} seconds.");
+                logs.Levels.Set(part, level.Equals("default", StringComparison.OrdinalIgnoreCase) ? null : Level(level), duration);
+                return new LogLevelList(logs.Levels.Current, logs.Parts);
+            }),
+            Create("diagnosis", "What 'dawn doctor' asks the running node.", true, false, () => view.Diagnosis),
         ];
         AdminNames = Admin.Select(t => t.ProtocolTool.Name).ToHashSet(StringComparer.Ordinal);
     }

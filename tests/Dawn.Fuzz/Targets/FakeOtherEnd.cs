@@ -24,8 +24,10 @@ internal sealed class FakeOtherEnd : IEnvelopePort
     public FakeOtherEnd(FakeTimeProvider time)
     {
         Memory = new(MemoryBudget.PerProcess);
+        var handshakes = new SessionHandshakes(new(World.SelfStatic, EncryptionMode.Required), World.Self, new SeededEntropy(7), time);
         Session = new(
-            new(World.Self.Id, new(this, World.Self.Id, new SeededEntropy(5)), time, Memory), new(World.Peer.Id, World.Peer.Certificate, Tag, IsInitiator: false, IsSealed: true),
+            new(World.Self.Id, new(this, World.Self.Id, new SeededEntropy(5)), time, Memory, handshakes),
+            new(World.Peer.Id, World.Peer.Certificate, Tag, IsInitiator: false, IsSealed: true, new byte[32]),
             (Aead.CreateBrief(OurKey), Aead.CreateBrief(TheirKey)), (_, opened) => Opened.Add(opened), _ => Endings++);
     }
 

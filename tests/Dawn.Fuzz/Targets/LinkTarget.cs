@@ -41,7 +41,7 @@ internal sealed class LinkTarget : IFuzzTarget, ILinkHandler
         _handed.Clear();
         (_ups, _downs) = (0, 0);
         var link = new Link(
-            connection, new(World.Peer.Id, isNewcomer ? null : World.Peer.Certificate, null, null), isInitiator: false, Address, 1, new(), this, _time, NullLogger.Instance);
+            connection, new(World.Peer.Id, isNewcomer ? null : World.Peer.Certificate, null, null), isInitiator: false, Address, 1, World.Self, new(), this, _time, NullLogger.Instance);
         _pump.Run(link.RunAsync);
 
         var (expected, records, pings) = Expect(stream);

@@ -60,6 +60,10 @@ public sealed class CommandLineTests
     [InlineData("demo --nodes many", "--nodes")]
     [InlineData("invite --uses 0", "--uses")]
     [InlineData("logs --level loud", "loud")]
+    [InlineData("logs --set Links", "--set Links")]
+    [InlineData("logs --set Links=loud", "--set Links=loud")]
+    [InlineData("logs --set Links=debug --for ever", "--for ever")]
+    [InlineData("logs -n 0", "--lines")]
     [InlineData("status --data", "--data")]
     [InlineData("status --data=", "--data")]
     public async Task WrongUsageIsOneLineAndCodeTwo(string line, string expected)

@@ -5,6 +5,8 @@ using Dawn.Agents.Node;
 using Dawn.Commands;
 using Dawn.Gateway;
 using Dawn.Identity;
+using Dawn.Node.Backup;
+using Dawn.Node.Doctor;
 using Dawn.Sessions;
 using Dawn.Tests.Node;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -108,6 +110,10 @@ internal static class CommandRunner
         Join = (_, _) => Task.FromResult(0),
         Demo = (_, _) => Task.FromResult(0),
         ReadIdentity = (_, _) => Task.FromResult<StoredIdentity?>(null),
+        Backup = BackupVerb.RunAsync,
+        ReadBackup = RestoreVerb.ReadFile,
+        Restore = RestoreVerb.RunAsync,
+        Doctor = Diagnosis.RunAsync,
         DefaultDataDirectory = () => Path.Combine(Path.GetTempPath(), "dawn-test-nowhere"),
     };
 }

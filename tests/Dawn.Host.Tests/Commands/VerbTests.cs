@@ -210,6 +210,27 @@ public sealed class VerbTests
     }
 
     [Fact(Timeout = 30_000)]
+    public async Task LevelsAreSetForAWhileAndShown()
+    {
+        await using var node = await RunningNode.StartAsync();
+        node.Logs.CreateLogger("Dawn.Links.Link").LogInformation("first");
+        node.Logs.CreateLogger("Dawn.Sessions").LogInformation("second");
+        var set = await node.RunAsync("logs", "--set", "Links=Debug", "--for", "5m", "--json").WaitAsync(TestContext.Current.CancellationToken);
+        Assert.Equal((0, ""), (set.Code, set.Error));
+        var level = Assert.Single(JsonNode.Parse(set.Out)!["levels"]!.AsArray())!;
+        Assert.Equal(("Dawn.Links", "debug"), (level["category"]!.GetValue<string>(), level["level"]!.GetValue<string>()));
+        Assert.StartsWith("Dawn.Links  debug  20", (await node.RunAsync("logs", "--levels")).Out.Split('\n')[1]);
+        Assert.Equal("{\"levels\":[],", (await node.RunAsync("logs", "--set", "Links=default", "--json")).Out[..13]);
+
+        var unknown = await node.RunAsync("logs", "--set", "Lniks=debug");
+        Assert.Equal((1, "error: Nothing logs as 'Lniks'; parts are Links, Sessions, and longer names as 'dawn logs' shows them.\n"), (unknown.Code, unknown.Error));
+        Assert.Equal(1, (await node.RunAsync("logs", "--set", "Links=debug", "--for", "25h")).Code);
+
+        Assert.EndsWith("Dawn.Links.Link: first\n", (await node.RunAsync("logs", "--category", "links")).Out);
+        Assert.Equal("second", Assert.Single(JsonNode.Parse((await node.RunAsync("logs", "-n", "1", "--json")).Out)!.AsArray())!["message"]!.GetValue<string>());
+    }
+
+    [Fact(Timeout = 30_000)]
     public async Task WatchPrintsTheListWheneverItChanges()
     {
         await using var node = await RunningNode.StartAsync();
@@ -239,7 +260,7 @@ public sealed class VerbTests
     public async Task McpCarriesNothingButProtocol()
     {
         await using var node = await RunningNode.StartAsync();
-        foreach (var (owner, tools) in new[] { (false, 8), (true, 15) })
+        foreach (var (owner, tools) in new[] { (false, 8), (true, 18) })
         {
             var input = new MemoryStream(Encoding.UTF8.GetBytes("""
                 {"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}

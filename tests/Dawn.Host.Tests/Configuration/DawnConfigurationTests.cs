@@ -47,7 +47,7 @@ public class DawnConfigurationTests : IDisposable
         var file = Path.Combine(_temp.Path, "appsettings.json");
         File.WriteAllText(file, """{ "Dawn": { "McpServers": { "one": { "Command": "x" } } } }""");
         var configuration = DawnConfiguration.Build(_temp.Path, []);
-        var provider = configuration.Providers.OfType<EditedJsonProvider>().Single();
+        var provider = configuration.Providers.OfType<EditedJsonProvider>().Last();
         var refused = new List<string>();
         provider.Refused += refused.Add;
 

@@ -36,6 +36,8 @@ internal sealed class FakeNode : INodeView, INodeControl
 
     public JsonObject Config => new() { ["Mode"] = Mode.Mode };
 
+    public NodeDiagnosis Diagnosis { get; set; } = new(1, DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch, [], "member", DateTimeOffset.UnixEpoch.AddDays(30), true, []);
+
     public event Action<NodeFacts>? Changed;
 
     public Action Stopped { get; set; } = () => { };

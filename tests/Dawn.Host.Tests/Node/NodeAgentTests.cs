@@ -16,7 +16,7 @@ namespace Dawn.Tests.Node;
 public sealed class NodeAgentTests
 {
     private static readonly string[] ReadTools = ["agents", "id", "links", "mode", "peers", "plugins", "sessions", "status"];
-    private static readonly string[] AdminTools = ["connect", "disconnect", "invite", "logs", "reload", "set_mode", "stop"];
+    private static readonly string[] AdminTools = ["connect", "diagnosis", "disconnect", "invite", "log_levels", "logs", "reload", "set_log_level", "set_mode", "stop"];
 
     private static readonly NodeId Trusted = FakeNode.Id(7);
     private static readonly Caller LocalOwner = new(FakeNode.Self, AgentId.Owner, CertificateRole.Member, true);
@@ -81,7 +81,7 @@ public sealed class NodeAgentTests
         var tools = await client.ListToolsAsync(cancellationToken: TestContext.Current.CancellationToken);
         Assert.Equal(ReadTools.Concat(AdminTools).Order(StringComparer.Ordinal), tools.Select(t => t.Name).Order(StringComparer.Ordinal));
         Assert.All(tools, t => Assert.Equal("object", t.ProtocolTool.OutputSchema!.Value.GetProperty("type").GetString()));
-        Assert.Equal(ReadTools.Append("logs").Order(StringComparer.Ordinal), tools.Where(t => t.ProtocolTool.Annotations!.ReadOnlyHint == true).Select(t => t.Name).Order(StringComparer.Ordinal));
+        Assert.Equal(ReadTools.Concat(["diagnosis", "log_levels", "logs"]).Order(StringComparer.Ordinal), tools.Where(t => t.ProtocolTool.Annotations!.ReadOnlyHint == true).Select(t => t.Name).Order(StringComparer.Ordinal));
 
         await CallAsync(client, "set_mode", new() { ["name"] = "hybrid" });
         await CallAsync(client, "invite", new() { ["role"] = "guest", ["uses"] = 3, ["expiresSeconds"] = 60 });
