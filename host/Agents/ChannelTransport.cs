@@ -36,7 +36,6 @@ internal sealed class ChannelTransport : TransportBase
     private readonly MeshChannel _channel;
     private readonly bool _ownsChannel;
     private readonly ClaimsPrincipal? _user;
-    private readonly SemaphoreSlim _sending = new(1, 1);
     private readonly CancellationTokenSource _ended = new();
     private readonly Task _reading;
 
@@ -51,16 +50,7 @@ internal sealed class ChannelTransport : TransportBase
 
     public override async Task SendMessageAsync(JsonRpcMessage message, CancellationToken cancellationToken = default)
     {
-        var utf8 = JsonRpc.Serialize(message);
-        await _sending.WaitAsync(cancellationToken);
-        try
-        {
-            await _channel.SendAsync(utf8, cancellationToken);
-        }
-        finally
-        {
-            _sending.Release();
-        }
+        await _channel.SendAsync(JsonRpc.Serialize(message), cancellationToken);
     }
 
     public override async ValueTask DisposeAsync()

@@ -46,7 +46,7 @@ internal sealed partial class Link : ILink
         (_input, _output) = (connection.Transport.Input, connection.Transport.Output);
         (IsInitiator, Address, Number) = (isInitiator, address, number);
         (_records, _reader) = (new RecordWriter(_output, peer.Send), new RecordReader(peer.Receive));
-        (_queue, _roundTrip) = (new SendQueue(options.QueueBytes), new RoundTripMeter(time));
+        (_queue, _roundTrip) = (new SendQueue(options.QueueBytes, options.Scheduler), new RoundTripMeter(time));
         IsSealed = peer.Send is not null;
         if (peer is { Certificate: { } certificate, Origin: { } origin })
         {

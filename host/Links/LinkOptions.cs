@@ -44,6 +44,9 @@ internal sealed record LinkOptions
     /// <summary>Bytes that a link queues before it says no; at least two full records.</summary>
     public int QueueBytes { get; init; } = 1024 * 1024;
 
+    /// <summary>When the writer writes.</summary>
+    public SendScheduler Scheduler { get; init; } = SendScheduler.Pool;
+
     /// <summary>Links at once; with full queues 512 hold 512 MiB.</summary>
     public int MaxLinks { get; init; } = 512;
 

@@ -14,14 +14,14 @@ internal readonly record struct SendBatch(ArraySegment<byte> Frames, bool EndsEp
 /// Frames on their way out, back to back in one buffer as they will stand in a record. Many threads add; one writer takes all there is under one key at once.
 /// </summary>
 /// <remarks>The buffer is the pool's and is there only while something is queued, so that an idle link costs nothing.</remarks>
-internal sealed class SendQueue(int capacity) : IValueTaskSource<bool>
+internal sealed class SendQueue(int capacity, SendScheduler scheduler) : IValueTaskSource<bool>, IThreadPoolWorkItem
 {
     public const int FrameHead = 3;
 
     private const int FirstBuffer = 4096;
 
     private readonly Lock _lock = new();
-    private ManualResetValueTaskSourceCore<bool> _wake = new() { RunContinuationsAsynchronously = true };
+    private ManualResetValueTaskSourceCore<bool> _wake;
     private TaskCompletionSource? _room;
     private byte[]? _buffer;
     private int _length;
@@ -51,7 +51,7 @@ internal sealed class SendQueue(int capacity) : IValueTaskSource<bool>
 
         if (wake)
         {
-            _wake.SetResult(true);
+            Wake();
         }
 
         return true;
@@ -84,7 +84,7 @@ internal sealed class SendQueue(int capacity) : IValueTaskSource<bool>
 
         if (wake)
         {
-            _wake.SetResult(true);
+            Wake();
         }
 
         return true;
@@ -133,13 +133,13 @@ internal sealed class SendQueue(int capacity) : IValueTaskSource<bool>
                 return new(false);
             }
 
-            if (HasFrames)
+            _wake.Reset();
+            if (HasFrames && !scheduler.TryDefer(this))
             {
                 return new(true);
             }
 
-            _writerWaits = true;
-            _wake.Reset();
+            _writerWaits = !HasFrames;
             return new(this, _wake.Version);
         }
     }
@@ -193,12 +193,23 @@ internal sealed class SendQueue(int capacity) : IValueTaskSource<bool>
         }
     }
 
+    void IThreadPoolWorkItem.Execute() => _wake.SetResult(true);
+
     bool IValueTaskSource<bool>.GetResult(short token) => _wake.GetResult(token);
 
     ValueTaskSourceStatus IValueTaskSource<bool>.GetStatus(short token) => _wake.GetStatus(token);
 
     void IValueTaskSource<bool>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         _wake.OnCompleted(continuation, state, token, flags);
+
+    // The writer goes on here and now, on the thread of whoever added, or on its own when its turn comes.
+    private void Wake()
+    {
+        if (!scheduler.TryDefer(this))
+        {
+            _wake.SetResult(true);
+        }
+    }
 
     private bool HasFrames => _length > 0 || _ending is not null;
 

@@ -62,6 +62,7 @@ internal static class NodeServices
         {
             RekeyAfter = settings.RekeyAfter,
             CheckpointEvery = settings.CheckpointEvery,
+            Scheduler = Links.SendScheduler.Pool,
             Evidence = settings.KeepEvidence ? s.GetRequiredService<EvidenceStore>() : null,
         });
         services.AddSingleton<SessionTable>();

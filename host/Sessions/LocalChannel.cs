@@ -28,7 +28,7 @@ internal sealed class LocalChannel : MeshChannel
         try
         {
             await _out.Writer.WriteAsync(copy, cancellationToken);
-            return _sent++;
+            return Interlocked.Increment(ref _sent) - 1;
         }
         catch (ChannelClosedException e)
         {

@@ -41,7 +41,7 @@ internal readonly struct MessageBuffer(byte[] rented, int length) : IDisposable
 /// One MCP conversation between a caller and an agent: an ordered stream of whole messages in both directions, each one JSON-RPC message in UTF-8.
 /// Within a session it crosses the network; <see cref="LocalChannel"/> stays in the process.
 /// </summary>
-/// <remarks>One sender and one receiver at a time for each direction; sending, receiving and closing may run side by side.</remarks>
+/// <remarks>Any number of senders, whose messages never mix, and one receiver at a time; sending, receiving and closing may run side by side.</remarks>
 internal abstract class MeshChannel : IAsyncDisposable
 {
     /// <summary>Bytes in the longest message: what a JSON-RPC message with a large embedded resource may need, and what memory allows to assemble.</summary>

@@ -17,6 +17,7 @@ internal sealed partial class Session
     // What went into the segment that is being handed over; only the flushing thread touches it.
     private readonly List<ulong> _inSegment = [];
 
+    private int _flushPlanned;
     private bool _flushing;
     private bool _blocked;
     private bool _sendDisposed;
@@ -110,6 +111,34 @@ internal sealed partial class Session
             ArrayPool<byte>.Shared.Return(plaintext);
             ArrayPool<byte>.Shared.Return(segment);
         }
+    }
+
+    /// <summary>As <see cref="Flush"/>, but where others wait to run, after them: what they send then leaves in the same segment.</summary>
+    public void FlushSoon()
+    {
+        if (Interlocked.Exchange(ref _flushPlanned, 1) == 0 && !_context.Handshakes.Scheduler.TryDefer(this))
+        {
+            FlushPlanned();
+        }
+    }
+
+    void IThreadPoolWorkItem.Execute()
+    {
+        try
+        {
+            FlushPlanned();
+        }
+        catch (Exception e)
+        {
+            // On a thread of the pool, where it would end the process. Nothing can be sent as it should be: the session is of no more use.
+            End(MeshError.Lost, $"Sending to node {Remote.ToShortString()} failed: {e.Message}", tell: false);
+        }
+    }
+
+    private void FlushPlanned()
+    {
+        Volatile.Write(ref _flushPlanned, 0);
+        Flush();
     }
 
     private bool IsSomethingDue => _end is not null ? !_sendDisposed : _ackNow || _pongDue || _pingDue || _checkpointDue || _out.HasDue;

@@ -26,7 +26,7 @@ internal readonly record struct OpenedChannel(SessionChannel Channel, string Age
 /// An end-to-end encrypted conversation with another node: carries channels over whatever path there is, each frame once and in order. Thread-safe.
 /// This file: life cycle and channels. The others: what it sends, what it receives, what is due when. All state is guarded by <see cref="Gate"/>, which is never held while calling out.
 /// </summary>
-internal sealed partial class Session
+internal sealed partial class Session : IThreadPoolWorkItem
 {
     /// <summary>Channels open at once (docs/protocol.md, "Windows").</summary>
     public const int MaxChannels = 1_024;

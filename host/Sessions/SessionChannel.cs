@@ -25,12 +25,13 @@ internal sealed class SessionChannel : MeshChannel
     private readonly Signal _readable = new();
     private readonly Signal _writable = new();
     private readonly Queue<MessageBuffer> _unread = [];
+    private readonly SemaphoreSlim _slowly = new(1, 1);
 
     private long _sendLimit;
     private long _sent;
     private long _nextMessage;
     private long _transmitted;
-    private Task _rest = Task.CompletedTask;
+    private bool _isSendingSlowly;
 
     private long _received;
     private long _read;
@@ -50,13 +51,13 @@ internal sealed class SessionChannel : MeshChannel
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(message.Length, MaxMessage);
         cancellationToken.ThrowIfCancellationRequested();
-        if (!_rest.IsCompleted || !TryQueue(message.Span, out var queued, out var number))
+        if (!TryQueueWhole(message.Span, out var number))
         {
             return SendSlowlyAsync(message, cancellationToken);
         }
 
-        _session.Flush();
-        return queued == message.Length ? new(number) : SendSlowlyAsync(message, cancellationToken, queued, number);
+        _session.FlushSoon();
+        return new(number);
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
@@ -193,53 +194,64 @@ internal sealed class SessionChannel : MeshChannel
         return null;
     }
 
-    // False where nothing could be queued: the message has not begun, and has no number yet.
-    private bool TryQueue(ReadOnlySpan<byte> message, out int queued, out long number)
+    // Most messages: there is room for all of it, and nobody is in the middle of another.
+    private bool TryQueueWhole(ReadOnlySpan<byte> message, out long number)
     {
         lock (_session.Gate)
         {
+            ThrowIfClosed();
             number = _nextMessage;
-            queued = Queue(message, number, begins: true, out var done);
-            if (!done && queued == 0)
+            if (_isSendingSlowly || message.Length > _sendLimit - _sent || !_session.HasRoom)
             {
-                number = -1;
                 return false;
             }
 
             _nextMessage++;
+            for (var begins = true; begins || !message.IsEmpty; begins = false)
+            {
+                QueueFrame(ref message, Frame.MaxData, begins ? number : -1);
+            }
+
             return true;
         }
     }
 
-    private int Queue(ReadOnlySpan<byte> rest, long number, bool begins, out bool done)
+    // As much as there is room for. A number is given where the message has begun.
+    private int QueueSome(ReadOnlySpan<byte> rest, ref long number, out bool done)
     {
-        ThrowIfClosed();
-        var queued = 0;
-        done = false;
-        while (!done)
+        lock (_session.Gate)
         {
-            var room = (int)Math.Min(Frame.MaxData, _sendLimit - _sent);
-            if (room <= 0 && !rest.IsEmpty)
+            ThrowIfClosed();
+            var length = rest.Length;
+            for (done = false; !done; done = rest.IsEmpty)
             {
-                break;
+                var room = (int)Math.Min(Frame.MaxData, _sendLimit - _sent);
+                if (room <= 0 && !rest.IsEmpty)
+                {
+                    break;
+                }
+
+                if (!_session.HasRoom)
+                {
+                    _session.WaitForRoom(this);
+                    break;
+                }
+
+                var begins = number < 0;
+                number = begins ? _nextMessage++ : number;
+                QueueFrame(ref rest, room, begins ? number : -1);
             }
 
-            if (!_session.HasRoom)
-            {
-                _session.WaitForRoom(this);
-                break;
-            }
-
-            var data = rest[..Math.Min(room, rest.Length)];
-            rest = rest[data.Length..];
-            done = rest.IsEmpty;
-            _session.EnqueueData(this, data, done, begins ? number : -1);
-            begins = false;
-            _sent += data.Length;
-            queued += data.Length;
+            return length - rest.Length;
         }
+    }
 
-        return queued;
+    private void QueueFrame(ref ReadOnlySpan<byte> rest, int room, long begins)
+    {
+        var data = rest[..Math.Min(room, rest.Length)];
+        rest = rest[data.Length..];
+        _session.EnqueueData(this, data, rest.IsEmpty, begins);
+        _sent += data.Length;
     }
 
     private bool TryReceive(out MessageBuffer? message, out bool windowRaised)
@@ -265,41 +277,42 @@ internal sealed class SessionChannel : MeshChannel
         }
     }
 
-    // For a message that doesn't fit at once; a negative number means that nothing of it is queued yet.
-    private async ValueTask<long> SendSlowlyAsync(ReadOnlyMemory<byte> message, CancellationToken cancellationToken, int queued = 0, long number = -1)
+    // For a message that doesn't fit at once, or that must wait for one that didn't.
+    private async ValueTask<long> SendSlowlyAsync(ReadOnlyMemory<byte> message, CancellationToken cancellationToken)
     {
+        await _slowly.WaitAsync(cancellationToken);
+        var (number, queued) = (-1L, 0);
         try
         {
-            if (number < 0)
+            lock (_session.Gate)
             {
-                await _rest.WaitAsync(cancellationToken);
-                while (!TryQueue(message.Span, out queued, out number))
+                _isSendingSlowly = true;
+            }
+
+            for (var done = false; !done;)
+            {
+                queued += QueueSome(message.Span[queued..], ref number, out done);
+                _session.Flush();
+                if (!done)
                 {
                     await _writable.WaitAsync(cancellationToken);
                 }
-
-                _session.Flush();
             }
-
-            while (queued < message.Length)
-            {
-                await _writable.WaitAsync(cancellationToken);
-                lock (_session.Gate)
-                {
-                    queued += Queue(message.Span[queued..], number, begins: false, out _);
-                }
-
-                _session.Flush();
-            }
-
-            return number;
         }
         catch (OperationCanceledException) when (number >= 0)
         {
             // Half a message can't be taken back, and must not cost the channel: the rest follows by itself, from a copy.
-            _rest = FinishCopyAsync(MessageBuffer.CopyOf(message.Span[queued..]), number);
+            _ = FinishCopyAsync(MessageBuffer.CopyOf(message.Span[queued..]), number);
             throw;
         }
+        catch
+        {
+            EndSlowly();
+            throw;
+        }
+
+        EndSlowly();
+        return number;
     }
 
     private async Task FinishCopyAsync(MessageBuffer rest, long number)
@@ -308,13 +321,30 @@ internal sealed class SessionChannel : MeshChannel
         {
             try
             {
-                await SendSlowlyAsync(rest.Memory, CancellationToken.None, 0, number);
+                for (var (queued, done) = (0, false); !done;)
+                {
+                    await _writable.WaitAsync(CancellationToken.None);
+                    queued += QueueSome(rest.Span[queued..], ref number, out done);
+                    _session.Flush();
+                }
             }
             catch (MeshException)
             {
                 // The channel ended, which the next send says too.
             }
         }
+
+        EndSlowly();
+    }
+
+    private void EndSlowly()
+    {
+        lock (_session.Gate)
+        {
+            _isSendingSlowly = false;
+        }
+
+        _slowly.Release();
     }
 
     private void ThrowIfClosed()

@@ -17,6 +17,9 @@ internal sealed record SessionSettings(StaticKey StaticKey, EncryptionMode Encry
     /// <summary>Frames to a signature, 1 to <see cref="Checkpoint.MaxCount"/>.</summary>
     public int CheckpointEvery { get; init; } = 64;
 
+    /// <summary>When what channels send leaves.</summary>
+    public Links.SendScheduler Scheduler { get; init; } = Links.SendScheduler.Inline;
+
     /// <summary>Keeps the signatures that come; null where they are only checked.</summary>
     public IEvidenceSink? Evidence { get; init; }
 }
@@ -33,6 +36,8 @@ internal sealed class SessionHandshakes(SessionSettings settings, INodeIdentity 
     public EncryptionMode Encryption => settings.Encryption;
 
     public TimeSpan RekeyAfter => settings.RekeyAfter;
+
+    public Links.SendScheduler Scheduler => settings.Scheduler;
 
     public long RekeyAfterBytes => settings.RekeyAfterBytes;
 

@@ -17,6 +17,8 @@ internal sealed class WebSocketConnection : ConnectionContext, IDuplexPipe
     private const int MaxReadBuffer = 256 * 1024;
     private const int MaxWriteBuffer = 128 * 1024;
     private const int ReceiveSize = 32 * 1024;
+    // What is kept rented while nothing comes: idle links are many.
+    private const int IdleReceiveSize = 2 * 1024;
     // A link's largest record in one segment, hence one message and one write.
     private const int SendSize = 68 * 1024;
 
@@ -110,14 +112,12 @@ internal sealed class WebSocketConnection : ConnectionContext, IDuplexPipe
         Exception? error = null;
         try
         {
-            while (true)
+            for (var size = IdleReceiveSize; ;)
             {
-                // An empty receive first: nothing is rented while nothing comes, and idle links are many.
-                var received = await _socket.ReceiveAsync(Memory<byte>.Empty, CancellationToken.None);
-                if (received.MessageType == WebSocketMessageType.Binary)
-                {
-                    received = await _socket.ReceiveAsync(_in.Writer.GetMemory(ReceiveSize), CancellationToken.None);
-                }
+                var room = _in.Writer.GetMemory(size)[..size];
+                var received = await _socket.ReceiveAsync(room, CancellationToken.None);
+                // Where that was not enough there is more, and it is there already.
+                size = received.Count == size ? ReceiveSize : IdleReceiveSize;
 
                 if (received.MessageType == WebSocketMessageType.Close)
                 {

@@ -13,7 +13,7 @@ public class SendQueueTests
         // 0 to 6 add a frame of that size, 7 switches, 8 and 9 take.
         Gen.Int[0, 9].Array[0, 200].Sample(steps =>
         {
-            var queue = new SendQueue(1 << 20);
+            var queue = new SendQueue(1 << 20, SendScheduler.Inline);
             var (added, left) = (new List<byte[]>(), new List<byte[]>());
             var (epoch, writerEpoch) = ((byte)0, (byte)0);
             var keys = new Queue<Aead>();
@@ -93,7 +93,7 @@ public class SendQueueTests
     [Fact]
     public void A_full_queue_has_room_for_new_keys_and_a_close_whatever_pongs_have_taken()
     {
-        var queue = new SendQueue(10_000);
+        var queue = new SendQueue(10_000, SendScheduler.Inline);
         Fill(LinkFrame.Envelope, 500);
         Fill(LinkFrame.Pong, 8);
         Assert.False(queue.TryAdd(LinkFrame.Pong, default, new byte[8]));
@@ -116,7 +116,7 @@ public class SendQueueTests
     [Fact]
     public async Task An_abort_disposes_a_key_that_nobody_took()
     {
-        var queue = new SendQueue(10_000);
+        var queue = new SendQueue(10_000, SendScheduler.Inline);
         var key = Aead.CreateBrief(new byte[32]);
         Assert.True(queue.TrySwitch(key));
         queue.Abort();
