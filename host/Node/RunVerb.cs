@@ -17,6 +17,8 @@ internal static partial class RunVerb
     // Sessions say goodbye, children end, HTTP drains; then the process goes in any case.
     private static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(9);
 
+    private static readonly TimeSpan SettleAfter = TimeSpan.FromSeconds(3);
+
     public static async Task<int> RunAsync(RunOptions options, CancellationToken cancellationToken)
     {
         try
@@ -60,12 +62,23 @@ internal static partial class RunVerb
             }
 
             Ready(host.Services);
+            _ = SettleAsync(cancellationToken);
             await host.WaitForShutdownAsync(cancellationToken);
             return ExitCode.Done;
         }
         catch (StartException e)
         {
             throw new CommandException(e.Message, ExitCode.Usage);
+        }
+    }
+
+    // What the start needed and the node does not goes back to the system: nodes are many, and idle most of the time.
+    private static async Task SettleAsync(CancellationToken cancellationToken)
+    {
+        await Task.Delay(SettleAfter, TimeProvider.System, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!cancellationToken.IsCancellationRequested)
+        {
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         }
     }
 
