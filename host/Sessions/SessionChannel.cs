@@ -7,7 +7,7 @@ namespace Dawn.Sessions;
 internal sealed class SessionChannel : MeshChannel
 {
     /// <summary>Bytes of data that this end takes ahead of its reader.</summary>
-    public const uint Window = 256 * 1024;
+    public const uint Window = 1024 * 1024;
 
     /// <summary>What an opener may send before it is accepted.</summary>
     public const long WindowBeforeAccept = 64 * 1024;
