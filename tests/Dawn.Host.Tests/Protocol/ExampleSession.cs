@@ -70,7 +70,7 @@ internal sealed class ExampleSession : IEnvelopePort
         }
         else
         {
-            _page.Line($"session {Name} sends envelope", envelope);
+            _page.Line($"session {Name} envelope with message {payload[0]}", envelope);
         }
 
         return true;
