@@ -230,15 +230,15 @@ public sealed class ProtocolExampleTests
         b.Begin(Context(b, _identityB, handshakesB), new(_a.Id, _identityA.Certificate, Tag, false, true, accepting.Hash) { Secret = [.. secret] }, keysB, opened => answering = AnswerAsync(opened));
 
         _page.Section("Session: a call");
-        _page.Prose("A's gateway opens channel 0 to the agent `echo` and asks it for its tools; a ping measures the round trip. B acknowledges, accepts and answers in one segment; A's pong brings the acknowledgement.");
+        _page.Prose("A's gateway opens channel 0 to the agent `echo` and sends it MCP's ping, `{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}`; a ping of the session's own measures the round trip. B acknowledges, accepts and answers in one segment; A's pong brings the acknowledgement.");
         var channel = a.Session.OpenChannel("echo", "gateway");
-        await channel.SendAsync("""{"jsonrpc":"2.0","id":1,"method":"tools/list"}"""u8.ToArray(), TestContext.Current.CancellationToken);
+        await channel.SendAsync("""{"jsonrpc":"2.0","id":1,"method":"ping"}"""u8.ToArray(), TestContext.Current.CancellationToken);
         Deliver();
         await answering;
         var got = await channel.ReceiveAsync(TestContext.Current.CancellationToken);
         using (got)
         {
-            Assert.Equal("""{"jsonrpc":"2.0","id":1,"result":{"tools":[]}}""", Encoding.UTF8.GetString(got!.Value.Span));
+            Assert.Equal("""{"jsonrpc":"2.0","id":1,"result":{}}""", Encoding.UTF8.GetString(got!.Value.Span));
         }
 
         _page.Prose("20 ms later both sign what they have sent, and 20 ms after that acknowledge the other's signature.");
@@ -290,7 +290,7 @@ public sealed class ProtocolExampleTests
     private static async Task AnswerAsync(OpenedChannel opened)
     {
         using var asked = await opened.Channel.ReceiveAsync(TestContext.Current.CancellationToken);
-        await opened.Channel.SendAsync("""{"jsonrpc":"2.0","id":1,"result":{"tools":[]}}"""u8.ToArray(), TestContext.Current.CancellationToken);
+        await opened.Channel.SendAsync("""{"jsonrpc":"2.0","id":1,"result":{}}"""u8.ToArray(), TestContext.Current.CancellationToken);
     }
 
     private static void Shake(PeerHandshake initiator, PeerHandshake responder, HandshakeReader reader)
