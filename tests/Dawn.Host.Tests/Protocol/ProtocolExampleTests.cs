@@ -54,7 +54,7 @@ public sealed class ProtocolExampleTests
         _page.Title("The wire protocol by example");
         _page.Prose("""
             One conversation of two nodes, A and B, and of a browser, C, that redeems a ticket at A, with every secret of theirs and every byte that follows, for [The wire protocol](protocol.md).
-            Each line is `name: hex`, so that the tests of another implementation can read this page; Dawn's own compute it with the code that runs in its nodes.
+            Each line in a block is `name: hex` (NodeIds and the ticket also as text), so that the tests of another implementation can read this page; Dawn's own compute it with the code that runs in its nodes.
             Ed25519 signs deterministically (RFC 8032), and whatever else is random is given, so there is one right answer to each line.
             The secrets are patterns, to be recognized in a debugger, and no others than these must ever be like them.
             """);
@@ -122,6 +122,7 @@ public sealed class ProtocolExampleTests
         _page.Prose("Each message travels behind its `u16` length: message 1 as `0030` and its 48 bytes. The first records, each with one frame: both send a ping at once, and answer the other's.");
         using var a = new ExampleLink(_page, "A", keysA.Send, keysA.Receive, queue => Rekeying(true, dialer, _identityB, queue));
         using var b = new ExampleLink(_page, "B", keysB.Send, keysB.Receive, queue => Rekeying(false, listener, _identityA, queue));
+        // Made now, since the epoch's age counts from here.
         _ = (a.Rekeying, b.Rekeying);
         a.Queue(LinkFrame.Ping, [0, 0, 0, 0, 0, 0, 0, 1]);
         b.Queue(LinkFrame.Ping, [0, 0, 0, 0, 0, 0, 0, 1]);
