@@ -69,7 +69,8 @@ internal sealed record EvidenceVerdict(bool Holds, string Text)
         return new(true, text.ToString());
     }
 
-    private static EvidenceVerdict Refused(string problem) => new(false, $"The evidence does not hold: {problem}.");
+    // What is wrong with a document may quote it.
+    private static EvidenceVerdict Refused(string problem) => new(false, Terminal.OneLine($"The evidence does not hold: {problem}."));
 
     // Each frame against its leaf; data that follow without a gap are joined to messages.
     private static string? Show(EvidenceProof proof, LeafHash hash, StringBuilder text)

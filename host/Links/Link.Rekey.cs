@@ -5,7 +5,9 @@ namespace Dawn.Links;
 // New keys and renewed certificates, while frames go on flowing (docs/protocol.md, "Rekeying").
 internal sealed partial class Link
 {
-    private bool TryRekey(TimeSpan tick)
+    /// <summary>Begins new keys, or asks for them, where there is a reason to. At every tick; more often does no harm.</summary>
+    /// <returns>False where the other end has taken too long for its next step.</returns>
+    public bool TryRekey(TimeSpan tick)
     {
         try
         {

@@ -2,7 +2,8 @@ namespace Dawn.Sessions;
 
 internal sealed partial class Session
 {
-    private void OnTimer()
+    /// <summary>Does what is due now. The timer's; at any other time it does no harm.</summary>
+    public void OnTimer()
     {
         (MeshError Error, string Text)? end = null;
         var beginsRekey = false;

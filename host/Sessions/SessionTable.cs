@@ -372,7 +372,8 @@ internal sealed partial class SessionTable(
     private Session NewSession((SessionPeer Peer, (Aead, Aead) Keys) agreed) =>
         new(new(identity.Id, _outlet, time, _memory, _handshakes, _signing), agreed.Peer, agreed.Keys, OnOpened, OnEnded);
 
-    private Session[] Sessions(NodeId? node = null)
+    /// <summary>All sessions, or those with a node.</summary>
+    public Session[] Sessions(NodeId? node = null)
     {
         lock (_gate)
         {

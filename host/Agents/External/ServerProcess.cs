@@ -106,18 +106,7 @@ internal sealed partial class ServerProcess : IServerProcess
             start.ArgumentList.Add(argument);
         }
 
-        // The node's own settings, its network's secret among them, are none of the server's business.
-        foreach (var name in start.Environment.Keys.Where(name => name.StartsWith("Dawn__", StringComparison.OrdinalIgnoreCase)).ToArray())
-        {
-            start.Environment.Remove(name);
-        }
-
-        foreach (var (name, value) in settings.Env)
-        {
-            start.Environment[name] = value;
-        }
-
-        start.Environment[MarkVariable] = mark;
+        SetEnvironment(start.Environment, settings, mark);
         try
         {
             return new(Process.Start(start)!, mark, settings.Id, logger, time);
@@ -128,6 +117,23 @@ internal sealed partial class ServerProcess : IServerProcess
             throw new ServerFailure(
                 $"command '{settings.Command}' {(e.NativeErrorCode == 2 ? "was not found" : $"could not be started ({e.Message})")}; check {settings.Key(nameof(settings.Command))}", isLasting: true, e);
         }
+    }
+
+    /// <summary>Makes a server's environment of the node's own.</summary>
+    public static void SetEnvironment(IDictionary<string, string?> environment, ExternalServerSettings settings, string mark)
+    {
+        // The node's own settings, its network's secret among them, are none of the server's business.
+        foreach (var name in environment.Keys.Where(name => name.StartsWith("Dawn__", StringComparison.OrdinalIgnoreCase)).ToArray())
+        {
+            environment.Remove(name);
+        }
+
+        foreach (var (name, value) in settings.Env)
+        {
+            environment[name] = value;
+        }
+
+        environment[MarkVariable] = mark;
     }
 
     public async ValueTask DisposeAsync()

@@ -110,7 +110,7 @@ internal sealed class SessionTarget : IFuzzTarget
         yield return [Make((to, _) => Frame.WriteAccept(to, 0, 1, SessionChannel.Window)), Make((to, _) => Frame.WriteAck(to, 2, [])), Make((to, _) => Frame.WriteData(to, 1, 1, true, "{}"u8)), Make((to, _) => Frame.WriteClose(to, 2, 1, 3, "gone"))];
         yield return [Make((to, _) => Frame.WritePing(to, FrameType.Pong, 1)), Make((to, _) => Frame.WriteGoodbye(to, 6, "stopping"))];
         yield return [.. Enumerable.Range(0, 6).Select(i => Make((to, _) => Frame.WriteOpen(to, (ulong)i, (uint)i * 2, 0, i % 2 == 0 ? "echo" : "No Agent", "gateway")))];
-        // Reserved for later versions: ends the session.
+        // A signature in a session that signs nothing, and new keys out of turn: end the session.
         yield return [open, [0x15, 0, 0, 0, 0, 0, 0, 0, 1, 0, 4, 1, 2, 3, 4]];
         yield return [open, [0x16, 0, 0, 0, 0, 0, 0, 0, 1, 0, 4, 1, 2, 3, 4]];
     }

@@ -168,6 +168,15 @@ public class EvidenceVerdictTests
         Assert.Equal(1, Verify(EvidenceProof.Of(fixture.All[0].Entry, _ => true)).Text.Split('\n').Count(l => l.Contains("\"a\"", StringComparison.Ordinal)));
     }
 
+    [Fact]
+    public void What_is_wrong_with_a_document_is_said_without_its_control_characters()
+    {
+        var verdict = EvidenceVerdict.Of("f\u001b[2Jalse"u8.ToArray(), null);
+        Assert.False(verdict.Holds);
+        Assert.DoesNotContain('\u001b', verdict.Text);
+        Assert.StartsWith("The evidence does not hold: it is no evidence of this version: ", verdict.Text, StringComparison.Ordinal);
+    }
+
     private static EvidenceProof Proof(EvidenceFixture fixture, ulong sequence) => EvidenceProof.Of(fixture.All[0].Entry, s => s == sequence);
 
     private static EvidenceVerdict Verify(EvidenceProof proof) => EvidenceVerdict.Of(proof.Write(), null);

@@ -30,6 +30,12 @@ internal enum Fate
 /// <param name="EndsAProcess">Then a result can't be promised; that nothing runs twice can.</param>
 internal sealed record Meanwhile(string Name, Action<CallWorld>? Before = null, Action<CallWorld>? After = null, bool EndsAProcess = false)
 {
+    /// <summary>Done as the call begins: the messages that it brings about are part of the trace, and something goes wrong at each of them too.</summary>
+    public Action<CallWorld>? AtStart { get; init; }
+
+    /// <summary>Whose keys it replaces, which takes a session and a link that are there already.</summary>
+    public Renewed Renews { get; init; }
+
     /// <summary>The place to add to: every entry is enumerated at every message, under every fate, on both layers.</summary>
     public static Meanwhile[] All { get; } =
     [
@@ -38,13 +44,35 @@ internal sealed record Meanwhile(string Name, Action<CallWorld>? Before = null, 
         new("callee restarts after", After: world => world.RestartCallee(), EndsAProcess: true),
         new("caller restarts before", Before: world => world.RestartCaller(), EndsAProcess: true),
         new("caller restarts after", After: world => world.RestartCaller(), EndsAProcess: true),
+        .. Renewals(Renewed.Session, "caller", world => world.RenewSession(world.Caller)),
+        .. Renewals(Renewed.Session, "callee", world => world.RenewSession(world.Callee)),
+        .. Renewals(Renewed.Link, "caller", world => world.RenewLink(world.Caller)),
+        .. Renewals(Renewed.Link, "callee", world => world.RenewLink(world.Callee)),
     ];
+
+    // The caller began both, so it begins; the callee asks it to.
+    private static Meanwhile[] Renewals(Renewed what, string by, Action<CallWorld> renew) =>
+    [
+        new($"{by} renews the {what} before", Before: renew) { Renews = what },
+        new($"{by} renews the {what} after", After: renew) { Renews = what },
+        new($"{by} renewed the {what} at the start") { AtStart = renew, Renews = what },
+    ];
+}
+
+/// <summary>Whose keys are replaced.</summary>
+internal enum Renewed
+{
+    None,
+    Session,
+    Link,
 }
 
 /// <summary>What became of one run.</summary>
 /// <param name="First">The outcome that the caller was told; null where the caller itself died first.</param>
+/// <param name="SessionEpoch">How often keys were replaced, as the end sees it that has done so less often.</param>
+/// <param name="LinkEpoch">The same of the link that is there in the end.</param>
 /// <param name="Afterwards">The same of further calls, once all is well again, up to the first that was done.</param>
-internal sealed record RunResult(int Messages, string? First, int FirstExecutions, (string? Told, int Executions)[] Afterwards, TimeSpan Took, SealLog Log);
+internal sealed record RunResult(int Messages, string? First, int FirstExecutions, (string? Told, int Executions)[] Afterwards, TimeSpan Took, int SessionEpoch, int LinkEpoch, SealLog Log);
 
 /// <summary>
 /// Two whole nodes (links, router, sessions) in virtual time, of which one calls the other's agent once, while at one message of the whole trace something goes wrong;
@@ -90,6 +118,8 @@ internal sealed class CallWorld
 
     public SealLog Log { get; } = new();
 
+    private bool IsWarm => _meanwhile.Renews != Renewed.None;
+
     private bool IsDown => _thread.Clock.Elapsed < _downUntil;
 
     /// <param name="at">The message at which it happens, counted from 0; -1 for a run without faults.</param>
@@ -116,14 +146,47 @@ internal sealed class CallWorld
         Listen();
     }
 
+    public void RenewSession(WholeNode by) => WithReason(by, other =>
+    {
+        foreach (var session in by.Sessions.Sessions(other.Id))
+        {
+            session.OnTimer();
+        }
+    });
+
+    public void RenewLink(WholeNode by) => WithReason(by, other =>
+    {
+        if (by.Links.TryGet(other.Id, out var link))
+        {
+            ((Link)link).TryRekey(TimeSpan.FromSeconds(1));
+        }
+    });
+
+    // A renewed certificate is the reason that acts at once. It is taken back, since whatever looks later would act on it as well.
+    private void WithReason(WholeNode node, Action<WholeNode> act)
+    {
+        var before = node.Identity.Certificate;
+        node.Identity.Certificate = Network.Node(node == Caller ? 1 : 2, notAfter: before.NotAfter.AddDays(-1)).Certificate;
+        act(node == Caller ? Callee : Caller);
+        node.Identity.Certificate = before;
+    }
+
     private async Task<RunResult> RunAsync()
     {
         Listen();
         var linking = KeepLinkedAsync();
         await UntilLinkedAsync();
+        if (IsWarm)
+        {
+            await Caller.CallAsync(Callee.Id, "warm");
+            // Keys are replaced no sooner than after a second.
+            await _thread.Delay(2_000);
+        }
+
         var (caller, clock) = (Caller, _thread.Clock);
         _isCalling = true;
         var started = clock.Elapsed;
+        _meanwhile.AtStart?.Invoke(this);
         var first = await caller.CallAsync(Callee.Id, "first");
         var took = clock.Elapsed - started;
         // What follows the answer, such as the close of the channel and its own answer, counts as well; and what was held comes late, not never.
@@ -140,6 +203,8 @@ internal sealed class CallWorld
             afterwards.Add((told == id ? Done : told, Executions(id)));
         }
 
+        var sessionEpoch = SessionEpoch(Caller, Callee);
+        var linkEpoch = LinkEpoch(Caller, Callee);
         var died = _dead.Contains(caller);
         _isOver = true;
         await linking;
@@ -147,8 +212,12 @@ internal sealed class CallWorld
         Bury(Callee);
         // Until links and sessions have let go of their keys.
         await _thread.Delay(10_000);
-        return new(messages, died ? null : first == "first" ? Done : first, Executions("first"), [.. afterwards], took, Log);
+        return new(messages, died ? null : first == "first" ? Done : first, Executions("first"), [.. afterwards], took, sessionEpoch, linkEpoch, Log);
     }
+
+    private static int SessionEpoch(params WholeNode[] nodes) => nodes.Min(node => node.Sessions.Snapshot.Select(session => session.Epoch).DefaultIfEmpty().Max());
+
+    private static int LinkEpoch(params WholeNode[] nodes) => nodes.Min(node => node.Links.Snapshot.Select(link => link.Epoch).DefaultIfEmpty().Max());
 
     private int Executions(string id) => _executions.GetValueOrDefault(id);
 
@@ -256,7 +325,7 @@ internal sealed class CallWorld
 
     private void OnMessage(int direction, Action deliver, bool releasesByTime)
     {
-        var number = _isCalling || _layer == Layer.Records ? _messages++ : -1;
+        var number = _isCalling || (_layer == Layer.Records && !IsWarm) ? _messages++ : -1;
         if (number != _at || _at < 0)
         {
             if (!IsDown)

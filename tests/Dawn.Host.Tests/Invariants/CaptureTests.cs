@@ -109,6 +109,15 @@ public sealed class CaptureTests
                     }
                 }
 
+                await RenewAsync();
+                foreach (var from in nodes)
+                {
+                    foreach (var to in nodes.Where(other => other != from))
+                    {
+                        Assert.Equal("sunny tomorrow", await from.CallAsync(to.Id, "sunny tomorrow"));
+                    }
+                }
+
                 foreach (var node in nodes)
                 {
                     await node.Sessions.StopAsync(CancellationToken.None);
@@ -117,6 +126,26 @@ public sealed class CaptureTests
                 }
 
                 await thread.Delay(10_000);
+
+                // New keys, and other certificates in their handshakes, for every link and session.
+                async Task RenewAsync()
+                {
+                    var before = captured.Count;
+                    for (var i = 0; i < count; i++)
+                    {
+                        nodes[i].Identity.Certificate = Network.Node(i + 1, notAfter: nodes[i].Identity.Certificate.NotAfter.AddDays(-1)).Certificate;
+                        secrets.Add("certificate", nodes[i].Identity.Certificate.Encoded.Span);
+                    }
+
+                    await thread.Delay(40_000);
+                    Assert.All(nodes, node =>
+                    {
+                        Assert.All(node.Links.Snapshot, link => Assert.InRange(link.Epoch, 1, 10));
+                        Assert.All(node.Sessions.Snapshot, session => Assert.InRange(session.Epoch, 1, 10));
+                        Assert.Equal((count - 1, count - 1), (node.Links.Snapshot.Count, node.Sessions.Snapshot.Count));
+                    });
+                    Assert.True(captured.Count > before);
+                }
 
                 async Task<WholeNode> NewNodeAsync(int number)
                 {
@@ -128,7 +157,7 @@ public sealed class CaptureTests
                     { Chunk = chunk };
                     var entropy = new SeededEntropy(number);
                     var key = new WatchedKey(entropy);
-                    var node = new WholeNode(Network.Node(number), new(transport, entropy, key, thread.Clock) { Encryption = encryption, Serve = ServeAsync });
+                    var node = new WholeNode(Network.Node(number), new(transport, entropy, key, thread.Clock) { Encryption = encryption, RekeyAfter = TimeSpan.FromSeconds(20), Serve = ServeAsync });
                     secrets.Add($"node {number}", node.Id).Add("certificate", node.Identity.Certificate.Encoded.Span).Add("static key", key.Public);
                     await node.ListenAsync(new($"mem://node-{number}:7610"));
                     return node;

@@ -5,6 +5,7 @@ namespace Dawn.Tests.Invariants;
 
 /// <summary>
 /// What delivery means (docs/protocol.md, "Session"), tried at every message of a call: one thing goes wrong at each, in every way, beside everything else that may happen then.
+/// Of new keys there are two kinds: begun at that very moment, and begun with the call, so that the messages they take are among those that are lost.
 /// </summary>
 [Collection(OneAtATime.Name)]
 public sealed class DeliveryTests(ITestOutputHelper output)
@@ -25,11 +26,12 @@ public sealed class DeliveryTests(ITestOutputHelper output)
 
         var (runs, failures) = (0, new List<string>());
         var outcomes = new SortedDictionary<string, int>(StringComparer.Ordinal);
-        for (var at = 0; at < undisturbed.Messages; at++)
+        foreach (var meanwhile in Meanwhile.All)
         {
-            foreach (var fate in Enum.GetValues<Fate>())
+            var messages = (await UndisturbedAsync((Layer)layer, meanwhile)).Messages;
+            for (var at = 0; at < messages; at++)
             {
-                foreach (var meanwhile in Meanwhile.All)
+                foreach (var fate in Enum.GetValues<Fate>())
                 {
                     TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
                     var name = $"{(Layer)layer} {at} {fate}, {meanwhile.Name}";
@@ -37,7 +39,13 @@ public sealed class DeliveryTests(ITestOutputHelper output)
                     {
                         var run = await CallWorld.RunAsync((Layer)layer, at, fate, meanwhile);
                         failures.AddRange(Check(run, meanwhile).Select(problem => $"{name}: {problem}"));
-                        var outcome = $"{meanwhile.Name}: {run.First ?? "caller died"} x{run.FirstExecutions}";
+                        // What is lost comes again, so a session's keys are replaced in the end, whichever link is there; a link may be replaced itself.
+                        if ((meanwhile.Renews == Renewed.Session && run.SessionEpoch != 1) || (meanwhile.Renews == Renewed.Link && (Layer)layer == Layer.Envelopes && run.LinkEpoch != 1))
+                        {
+                            failures.Add($"{name}: its keys were replaced otherwise than once: session {run.SessionEpoch}, link {run.LinkEpoch}");
+                        }
+
+                        var outcome = $"{meanwhile.Name}: {run.First ?? "caller died"} x{run.FirstExecutions}, epochs {run.SessionEpoch} and {run.LinkEpoch}";
                         outcomes[outcome] = outcomes.GetValueOrDefault(outcome) + 1;
                     }
                     catch (Exception e) when (e is not OperationCanceledException)
@@ -50,13 +58,26 @@ public sealed class DeliveryTests(ITestOutputHelper output)
             }
         }
 
-        output.WriteLine($"{runs} runs over {undisturbed.Messages} messages");
+        output.WriteLine($"{runs} runs, {undisturbed.Messages} messages of the first call");
         foreach (var (outcome, count) in outcomes)
         {
             output.WriteLine($"{count,5}  {outcome}");
         }
 
         Assert.True(failures.Count == 0, $"{failures.Count} of {runs}:\n" + string.Join('\n', failures.Take(40)));
+    }
+
+    // Where nothing goes wrong the keys are replaced while the call is under way.
+    private static async Task<RunResult> UndisturbedAsync(Layer layer, Meanwhile meanwhile)
+    {
+        var run = await CallWorld.RunAsync(layer, -1, default, meanwhile);
+        Assert.Equal((CallWorld.Done, 1), (run.First, run.FirstExecutions));
+        Assert.Empty(Check(run, meanwhile));
+        var isRenewed = meanwhile.AtStart is not null;
+        Assert.Equal(isRenewed && meanwhile.Renews == Renewed.Session ? 1 : 0, run.SessionEpoch);
+        Assert.Equal(isRenewed && meanwhile.Renews == Renewed.Link ? 1 : 0, run.LinkEpoch);
+        Assert.Equal(isRenewed ? 6 : 4, run.Log.Keys);
+        return run;
     }
 
     private static IEnumerable<string> Check(RunResult run, Meanwhile meanwhile)

@@ -17,6 +17,9 @@ internal sealed record NodeParts(IPeerTransport Transport, Entropy Entropy, Stat
 {
     public EncryptionMode Encryption { get; init; } = EncryptionMode.Required;
 
+    /// <summary>Age at which the keys of links and sessions are replaced.</summary>
+    public TimeSpan RekeyAfter { get; init; } = TimeSpan.FromMinutes(10);
+
     public ITicketPsks? Tickets { get; init; }
 
     public Func<string, MeshChannel, Caller, Task> Serve { get; init; } = (_, _, _) => Task.CompletedTask;
@@ -35,14 +38,14 @@ internal sealed class WholeNode : IChannelAcceptor, ILinkHandler
     public WholeNode(TestIdentity identity, NodeParts parts)
     {
         (Identity, _parts) = (identity, parts);
-        var options = new LinkOptions { Encryption = parts.Encryption };
+        var options = new LinkOptions { Encryption = parts.Encryption, RekeyAfter = parts.RekeyAfter };
         var handshake = new LinkHandshake(identity, parts.Key, options, parts.Entropy, parts.Time, parts.Tickets);
         Links = new(identity, options, () => this, parts.Time, NullLogger<LinkTable>.Instance);
         Dialer = new(scheme => scheme == "mem" ? parts.Transport : null, handshake, Links, options, parts.Time);
         Listener = new(handshake, Links, options, parts.Time, NullLogger<LinkListener>.Instance);
         Router = new(identity, new DecentralizedMode(), Links, () => Sessions!, NullLogger<Router>.Instance);
         var acceptor = new Lazy<IChannelAcceptor>(this);
-        Sessions = new(Router, identity, new(parts.Key, parts.Encryption), acceptor, parts.Entropy, parts.Time, NullLogger<SessionTable>.Instance);
+        Sessions = new(Router, identity, new(parts.Key, parts.Encryption) { RekeyAfter = parts.RekeyAfter }, acceptor, parts.Entropy, parts.Time, NullLogger<SessionTable>.Instance);
         Calls = new AgentDialer(identity, Sessions, acceptor);
         _ = Sessions.StartAsync(CancellationToken.None);
     }

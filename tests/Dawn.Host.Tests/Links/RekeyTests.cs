@@ -178,25 +178,32 @@ public class RekeyTests
     [Fact]
     public async Task A_queue_that_is_full_holds_up_no_new_keys()
     {
+        const int Size = 3 + 4 + 1_000;
         var options = new LinkOptions { RekeyAfter = Second, QueueBytes = 256 * 1024 };
         var (a, b) = await LinkAsync(options, options);
         _faults.ToListener.Pause();
-        var sent = 0;
-        await Eventually.HoldsAsync(() =>
-        {
-            while (a.Link.TrySend(LinkFrame.Envelope, BitConverter.GetBytes(sent), new byte[1_000]))
-            {
-                sent++;
-            }
-
-            return sent > 260;
-        });
+        var (sent, seen) = (0, _faults.ToListener.Seen.Length);
+        Assert.True(a.Link.TrySend(LinkFrame.Envelope, BitConverter.GetBytes(sent++), new byte[1_000]));
+        // Held with this in its hands the transport takes no more than a pipe's threshold, which leaves most of a full queue full.
+        await Eventually.HoldsAsync(() => _faults.ToListener.Seen.Length > seen);
+        Fill();
+        Assert.InRange(sent * Size, options.QueueBytes - Size - 100, int.MaxValue);
+        Assert.False(a.Link.WaitForRoomAsync(Cancel).IsCompleted);
         _time.Advance(Second);
+        Fill();
         _faults.ToListener.Resume();
         await Eventually.HoldsAsync(() => a.Link.Epoch == 1 && b.Link.Epoch == 1);
         for (var i = 0; i < sent; i++)
         {
             Assert.Equal(i, BitConverter.ToInt32((await b.Node.Handler.NextAsync(LinkEventKind.Frame)).Body));
+        }
+
+        void Fill()
+        {
+            while (a.Link.TrySend(LinkFrame.Envelope, BitConverter.GetBytes(sent), new byte[1_000]))
+            {
+                sent++;
+            }
         }
     }
 
