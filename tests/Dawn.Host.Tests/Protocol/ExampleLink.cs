@@ -11,7 +11,7 @@ namespace Dawn.Tests.Protocol;
 /// <summary>One end of the example's link: the product's queue, records and rekeying, with a pipe for a transport.</summary>
 internal sealed class ExampleLink(ExamplePage page, string name, Aead send, Aead receive, Func<SendQueue, Rekeying> rekeying) : IDisposable
 {
-    private readonly SendQueue _queue = new(1024 * 1024);
+    private readonly SendQueue _queue = new(1024 * 1024, SendScheduler.Inline);
     private readonly Pipe _pipe = new();
     private readonly RecordReader _reader = new(receive);
     private RecordWriter? _writer;
