@@ -1,31 +1,16 @@
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
-using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace Dawn.Transports.Tcp;
 
-/// <summary>Plain TCP: the sockets of Kestrel, for both ends.</summary>
+/// <summary>Plain TCP, for both ends.</summary>
 internal sealed class TcpTransport(IOptions<TcpSettings> options, TimeProvider time, ILogger<TcpTransport> logger) : IPeerTransport, IDisposable
 {
-    // What a peer may send ahead of a slow reader, and a writer ahead of a slow peer; the kernel's buffers come on top.
-    private const int MaxReadBuffer = 256 * 1024;
-    private const int MaxWriteBuffer = 128 * 1024;
-
     private readonly TcpSettings _settings = options.Value;
     private readonly CancellationTokenSource _disposed = new();
-    private readonly SocketConnectionContextFactory _connections = new(
-        new()
-        {
-            MaxReadBufferSize = MaxReadBuffer,
-            MaxWriteBufferSize = MaxWriteBuffer,
-            // A link's loops never block, so they may run right where the socket completes: one thread hop less each way.
-            UnsafePreferInlineScheduling = true,
-        },
-        logger);
-
     public IReadOnlyCollection<string> Schemes { get; } = ["tcp"];
 
     public async ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default)
@@ -81,25 +66,13 @@ internal sealed class TcpTransport(IOptions<TcpSettings> options, TimeProvider t
     }
 
     /// <summary>Ends every connection: whoever unloads this transport is not kept waiting by its users.</summary>
-    public void Dispose()
-    {
-        _disposed.Cancel();
-        _connections.Dispose();
-    }
+    public void Dispose() => _disposed.Cancel();
 
-    private ConnectionContext Adopt(Socket socket)
+    private TcpConnection Adopt(Socket socket)
     {
         // Frames leave in one write each; waiting for more (RFC 896) would only add 40 ms to small ones.
         socket.NoDelay = true;
-        var connection = _connections.Create(socket);
-        if (connection.RemoteEndPoint is IPEndPoint { Address.IsIPv4MappedToIPv6: true } mapped)
-        {
-            connection.RemoteEndPoint = new IPEndPoint(mapped.Address.MapToIPv4(), mapped.Port);
-        }
-
-        var registration = _disposed.Token.UnsafeRegister(static c => ((ConnectionContext)c!).Abort(), connection);
-        connection.ConnectionClosed.UnsafeRegister(static r => ((CancellationTokenRegistration)r!).Unregister(), registration);
-        return connection;
+        return new(socket, _disposed.Token);
     }
 
     private Uri UriOf(EndPoint endpoint)
