@@ -40,7 +40,10 @@ internal sealed class SendQueue
 
     public bool IsEmpty => Count == 0;
 
-    public bool HasRoom => Count < MaxFrames && Bytes < MaxBytes;
+    public bool HasRoom => HasRoomFor(0);
+
+    /// <summary>Room for so many bytes more, as far as their frames' heads let it be told.</summary>
+    public bool HasRoomFor(int bytes) => Count < MaxFrames && Bytes + bytes < MaxBytes;
 
     public bool IsOverLimit => Count >= HardLimit;
 

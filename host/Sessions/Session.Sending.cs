@@ -38,6 +38,8 @@ internal sealed partial class Session
     /// <summary>False where a sender must wait: <see cref="WaitForRoom"/>. Under <see cref="Gate"/>.</summary>
     public bool HasRoom => _out.HasRoom;
 
+    public bool HasRoomFor(int bytes) => _out.HasRoomFor(bytes);
+
     public void WaitForRoom(SessionChannel channel)
     {
         if (!_waitingForRoom.Contains(channel))

@@ -201,7 +201,7 @@ internal sealed class SessionChannel : MeshChannel
         {
             ThrowIfClosed();
             number = _nextMessage;
-            if (_isSendingSlowly || message.Length > _sendLimit - _sent || !_session.HasRoom)
+            if (_isSendingSlowly || message.Length > _sendLimit - _sent || !_session.HasRoomFor(message.Length))
             {
                 return false;
             }

@@ -98,7 +98,7 @@ public class SessionFloodTests
         for (var channel = 0u; channel < 64; channel++)
         {
             peer.Send(peer.Open(channel * 2));
-            for (var i = 0; i < 17; i++)
+            for (var i = 0; i < SessionChannel.Window / 15_000; i++)
             {
                 peer.Send(peer.Data(channel * 2, 15_000));
             }

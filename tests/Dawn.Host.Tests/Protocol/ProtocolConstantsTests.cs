@@ -95,7 +95,7 @@ public sealed partial class ProtocolConstantsTests
         Says($"at most {SessionTable.MaxHalfOpenPerNode} unfinished handshakes with one node and {SessionTable.MaxHalfOpen} in all");
         Says($"at most {SessionTable.MaxSessionsPerNode} sessions with one node");
         Says($"In all it keeps {SessionTable.MaxSessions:N0}");
-        Says($"{SessionChannel.Window / 1024} KiB in `open` and `accept`");
+        Says($"{SessionChannel.Window / (1024 * 1024)} MiB in `open` and `accept`");
         Says($"the opener assumes {SessionChannel.WindowBeforeAccept / 1024} KiB");
         Says($"in steps of {Private<long>(typeof(SessionChannel), "WindowStep") / 1024} KiB or more");
         Says($"more than {MeshChannel.MaxMessage >> 20} MiB, or more than {MemoryBudget.PerSession >> 20} MiB unread in a session or {MemoryBudget.PerProcess >> 20} MiB in a node");

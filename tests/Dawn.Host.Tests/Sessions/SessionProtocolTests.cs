@@ -47,7 +47,7 @@ public class SessionProtocolTests
 
         byte[] Flood()
         {
-            for (var i = 0; i < 17; i++)
+            for (var i = 0; i < SessionChannel.Window / 15_000; i++)
             {
                 peer.Send(peer.Data(0, 15_000));
             }

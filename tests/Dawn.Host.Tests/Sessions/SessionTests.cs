@@ -134,7 +134,7 @@ public class SessionTests
         var sending = SendManyAsync();
         await simulation.Delay(2_000);
         Assert.False(sending.IsCompleted);
-        Assert.InRange(sent, 200_000, (int)SessionChannel.Window);
+        Assert.InRange(sent, 800_000, (int)SessionChannel.Window);
         for (var i = 0; i < 20; i++)
         {
             await CallAsync(a, b, 20_000);
@@ -152,8 +152,8 @@ public class SessionTests
         {
             for (var i = 0; i < 400; i++)
             {
-                await slow.SendAsync(new byte[1_000], CancellationToken.None);
-                sent += 1_000;
+                await slow.SendAsync(new byte[4_000], CancellationToken.None);
+                sent += 4_000;
             }
         }
     });
