@@ -17,7 +17,10 @@ internal static partial class RunVerb
     // Sessions say goodbye, children end, HTTP drains; then the process goes in any case.
     private static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(9);
 
-    private static readonly TimeSpan SettleAfter = TimeSpan.FromSeconds(3);
+    // Idle is what allocates less than this in that time; below the other a collection is not worth its milliseconds.
+    private static readonly TimeSpan SettleEvery = TimeSpan.FromSeconds(3);
+    private const long IdleBytes = 512 * 1024;
+    private const long WorthwhileBytes = 2 * 1024 * 1024;
 
     public static async Task<int> RunAsync(RunOptions options, CancellationToken cancellationToken)
     {
@@ -72,13 +75,22 @@ internal static partial class RunVerb
         }
     }
 
-    // What the start needed and the node does not goes back to the system: nodes are many, and idle most of the time.
+    // What the start, or a busy hour, needed goes back to the system once the node is idle: nodes are many, and idle most of the time.
+    // The runtime itself collects only when more is asked for, which an idle node doesn't do.
     private static async Task SettleAsync(CancellationToken cancellationToken)
     {
-        await Task.Delay(SettleAfter, TimeProvider.System, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (!cancellationToken.IsCancellationRequested)
+        var (settled, before) = (0L, 0L);
+        while (!cancellationToken.IsCancellationRequested)
         {
-            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+            await Task.Delay(SettleEvery, TimeProvider.System, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            var allocated = GC.GetTotalAllocatedBytes();
+            if (allocated - before < IdleBytes && allocated - settled > WorthwhileBytes)
+            {
+                GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+                settled = allocated;
+            }
+
+            before = allocated;
         }
     }
 

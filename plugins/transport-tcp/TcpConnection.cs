@@ -17,12 +17,15 @@ internal sealed class TcpConnection : ConnectionContext, IDuplexPipe
     // A little more than a link's largest record, so that one call to the system takes or gives it whole.
     private const int RecordSize = 68 * 1024;
 
-    // What is kept rented while nothing comes: idle links are many.
-    private const int IdleReceiveSize = 2 * 1024;
+    private const int FirstReceiveSize = 2 * 1024;
+
+    // A link that waited so long for its last bytes is idle; the next it awaits with nothing rented, for idle links are many.
+    private static readonly TimeSpan IdleAfter = TimeSpan.FromMilliseconds(100);
 
     private static long _count;
 
     private readonly Socket _socket;
+    private readonly TimeProvider _time;
     private readonly Pipe _in = new(new(pauseWriterThreshold: MaxReadBuffer, resumeWriterThreshold: MaxReadBuffer / 2,
         readerScheduler: PipeScheduler.Inline, writerScheduler: PipeScheduler.Inline, useSynchronizationContext: false));
     private readonly Pipe _out = new(new(pauseWriterThreshold: MaxWriteBuffer, resumeWriterThreshold: MaxWriteBuffer / 2,
@@ -36,9 +39,9 @@ internal sealed class TcpConnection : ConnectionContext, IDuplexPipe
     private int _isClosed;
 
     /// <param name="ownerDisposed">Aborts the connection.</param>
-    public TcpConnection(Socket socket, CancellationToken ownerDisposed)
+    public TcpConnection(Socket socket, TimeProvider time, CancellationToken ownerDisposed)
     {
-        _socket = socket;
+        (_socket, _time) = (socket, time);
         ConnectionId = $"tcp-{Interlocked.Increment(ref _count)}";
         ConnectionClosed = _closed.Token;
         Transport = this;
@@ -85,8 +88,15 @@ internal sealed class TcpConnection : ConnectionContext, IDuplexPipe
         Exception? error = null;
         try
         {
-            for (var size = IdleReceiveSize; ;)
+            var (size, isIdle) = (FirstReceiveSize, true);
+            while (true)
             {
+                var began = _time.GetTimestamp();
+                if (isIdle)
+                {
+                    await _socket.ReceiveAsync(Memory<byte>.Empty, SocketFlags.None);
+                }
+
                 var room = _in.Writer.GetMemory(size);
                 var count = await _socket.ReceiveAsync(room, SocketFlags.None);
                 if (count == 0)
@@ -94,8 +104,9 @@ internal sealed class TcpConnection : ConnectionContext, IDuplexPipe
                     break;
                 }
 
+                isIdle = _time.GetElapsedTime(began) > IdleAfter;
                 // Where that was not enough there is more, and it is there already.
-                size = count == room.Length ? RecordSize : IdleReceiveSize;
+                size = count == room.Length ? RecordSize : FirstReceiveSize;
                 _in.Writer.Advance(count);
                 if ((await _in.Writer.FlushAsync()).IsCompleted)
                 {

@@ -72,7 +72,7 @@ internal sealed class TcpTransport(IOptions<TcpSettings> options, TimeProvider t
     {
         // Frames leave in one write each; waiting for more (RFC 896) would only add 40 ms to small ones.
         socket.NoDelay = true;
-        return new(socket, _disposed.Token);
+        return new(socket, time, _disposed.Token);
     }
 
     private Uri UriOf(EndPoint endpoint)

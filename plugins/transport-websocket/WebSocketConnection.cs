@@ -17,8 +17,10 @@ internal sealed class WebSocketConnection : ConnectionContext, IDuplexPipe
     private const int MaxReadBuffer = 256 * 1024;
     private const int MaxWriteBuffer = 128 * 1024;
     private const int ReceiveSize = 32 * 1024;
-    // What is kept rented while nothing comes: idle links are many.
-    private const int IdleReceiveSize = 2 * 1024;
+    private const int FirstReceiveSize = 2 * 1024;
+
+    // A link that waited so long for its last bytes is idle; the next it awaits with nothing rented, for idle links are many.
+    private static readonly TimeSpan IdleAfter = TimeSpan.FromMilliseconds(100);
     // A link's largest record in one segment, hence one message and one write.
     private const int SendSize = 68 * 1024;
 
@@ -112,12 +114,19 @@ internal sealed class WebSocketConnection : ConnectionContext, IDuplexPipe
         Exception? error = null;
         try
         {
-            for (var size = IdleReceiveSize; ;)
+            var (size, isIdle) = (FirstReceiveSize, true);
+            while (true)
             {
-                var room = _in.Writer.GetMemory(size)[..size];
-                var received = await _socket.ReceiveAsync(room, CancellationToken.None);
+                var began = _time.GetTimestamp();
+                var received = isIdle ? await _socket.ReceiveAsync(Memory<byte>.Empty, CancellationToken.None) : default;
+                if (!isIdle || received.MessageType == WebSocketMessageType.Binary)
+                {
+                    received = await _socket.ReceiveAsync(_in.Writer.GetMemory(size)[..size], CancellationToken.None);
+                }
+
+                isIdle = _time.GetElapsedTime(began) > IdleAfter;
                 // Where that was not enough there is more, and it is there already.
-                size = received.Count == size ? ReceiveSize : IdleReceiveSize;
+                size = received.Count == size ? ReceiveSize : FirstReceiveSize;
 
                 if (received.MessageType == WebSocketMessageType.Close)
                 {
