@@ -1,6 +1,5 @@
 using System.Text;
 using Dawn.Evidence;
-using Dawn.Identity;
 using Dawn.Sessions;
 using Microsoft.Extensions.Logging.Abstractions;
 

@@ -1,5 +1,4 @@
 using Dawn.Evidence;
-using Dawn.Sessions;
 using Xunit;
 
 namespace Dawn.Tests.Evidence;

@@ -4,7 +4,6 @@ using Dawn.Identity;
 using Dawn.Links;
 using Dawn.Noise;
 using Dawn.Tests.Links;
-using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;

@@ -1,7 +1,6 @@
 using System.Net;
 using System.Text.Json.Nodes;
 using Dawn.Agents;
-using Dawn.Identity;
 using Dawn.Links;
 using Dawn.Sessions;
 using Dawn.Testing.InMemory;

@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
 using System.IO.Pipelines;
-using Dawn.Identity;
 using Dawn.Links;
 using Dawn.Noise;
 using Xunit;

@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Reflection;
 using System.Text;
 using System.Text.RegularExpressions;
-using Dawn.Agents;
 using Dawn.Identity;
 using Dawn.Links;
 using Dawn.Membership;

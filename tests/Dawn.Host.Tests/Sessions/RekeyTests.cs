@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using Dawn.Identity;
 using Dawn.Routing;
 using Dawn.Sessions;
 using Xunit;
