@@ -277,11 +277,11 @@ internal sealed partial class Link : ILink
     }
 
     // The other end is told, and not listened to any more: the rest of its stream is read away until it ends.
-    private void Fail(string cause, LinkEnd reason = LinkEnd.Protocol)
+    private void Fail(string cause)
     {
         _isDeaf = true;
         LogProtocol(Remote.ToShortString(), cause);
-        BeginClose(reason, cause);
+        BeginClose(LinkEnd.Protocol, cause);
     }
 
     private async Task WriteAsync()

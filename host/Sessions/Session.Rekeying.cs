@@ -39,7 +39,6 @@ internal sealed partial class Session
     private long _rekeySince;
     private bool _rekeyAsked;
     private PeerHandshake? _handshake;
-    private PeerHandshake? _completed;
     private byte[]? _rekeyStep;
 
     private enum RekeyState : byte
@@ -196,11 +195,11 @@ internal sealed partial class Session
                 break;
             case 2:
                 // Still under the old key, also when repeated: the other end has no other before it has this.
-                (_rekey, _nextKeys, _completed) = (RekeyState.Finishing, keys, _handshake);
+                (_rekey, _nextKeys) = (RekeyState.Finishing, keys);
                 EnqueueRekey(3, answer);
                 break;
             default:
-                (_nextKeys, _completed) = (keys, _handshake);
+                _nextKeys = keys;
                 Switch();
                 // The other end goes on under the old key until it sees the new one, so that now something must go.
                 _oldUntil = Never;
@@ -221,12 +220,12 @@ internal sealed partial class Session
 
         _oldKeys?.Receive.Dispose();
         (_oldKeys, _keys, _nextKeys, _oldUntil) = (_keys, _nextKeys!, null, now + OldKeyKept);
-        using (var completed = _completed!)
+        using (var completed = _handshake!)
         {
             BeginEpoch(completed.Hash, completed.Certificate!, now);
         }
 
-        (_handshake, _completed, _rekey) = (null, null, RekeyState.None);
+        (_handshake, _rekey) = (null, RekeyState.None);
         Schedule(now);
     }
 

@@ -55,14 +55,11 @@ internal sealed class SessionHandshakes(SessionSettings settings, INodeIdentity 
         initiator.CopyTo(rest);
         responder.CopyTo(rest[NodeId.Size..]);
         BinaryPrimitives.WriteUInt64BigEndian(rest[(2 * NodeId.Size)..], tag);
-        return Create(role, peer, prologue);
+        return CreateNext(role, peer, prologue);
     }
 
-    /// <summary>The handshake of a session's next epoch: bound to all before it by the hash of the last.</summary>
-    public PeerHandshake CreateNext(HandshakeRole role, NodeId peer, ReadOnlyMemory<byte> previousHash) => Create(role, peer, previousHash);
-
-
-    private PeerHandshake Create(HandshakeRole role, NodeId peer, ReadOnlyMemory<byte> prologue) => new(
+    /// <summary>The handshake of a session's next epoch, bound to all before it by its prologue, the hash of the last; the first differs in the prologue alone.</summary>
+    public PeerHandshake CreateNext(HandshakeRole role, NodeId peer, ReadOnlyMemory<byte> prologue) => new(
         role, new(SigningLabel.Session.ToArray(), prologue, identity.Network.Psk, settings.Encryption) { Expected = peer }, settings.StaticKey, identity, entropy, time);
 
     public static byte[] Numbered(byte number, ReadOnlySpan<byte> message) => [number, .. message];

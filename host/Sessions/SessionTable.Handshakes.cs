@@ -6,7 +6,6 @@ namespace Dawn.Sessions;
 
 internal sealed partial class SessionTable
 {
-    // Begins and repeats until there is a session or time is up.
     // For a path to come before a new channel is refused.
     private static readonly TimeSpan PathPatience = TimeSpan.FromSeconds(2);
 
@@ -32,6 +31,7 @@ internal sealed partial class SessionTable
         }
     }
 
+    // Begins and repeats until there is a session or time is up.
     private async Task OpenAsync(OpeningSession opening)
     {
         await Task.Yield();
