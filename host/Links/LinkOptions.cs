@@ -45,7 +45,7 @@ internal sealed record LinkOptions
     public int QueueBytes { get; init; } = 1024 * 1024;
 
     /// <summary>When the writer writes.</summary>
-    public SendScheduler Scheduler { get; init; } = SendScheduler.Pool;
+    public SendScheduler Scheduler { get; init; } = SendScheduler.Inline;
 
     /// <summary>Links at once; with full queues 512 hold 512 MiB.</summary>
     public int MaxLinks { get; init; } = 512;

@@ -46,7 +46,7 @@ internal static class NodeServices
         services.AddSingleton(s => ActivatorUtilities.CreateInstance<ExternalServers>(s));
 
         // Links, routing, sessions.
-        services.AddSingleton(new Links.LinkOptions { Encryption = settings.Encryption, RekeyAfter = settings.RekeyAfter });
+        services.AddSingleton(new Links.LinkOptions { Encryption = settings.Encryption, RekeyAfter = settings.RekeyAfter, Scheduler = Links.SendScheduler.Pool });
         services.AddSingleton(_ => new StaticKey(Entropy.System));
         services.AddSingleton<LinkHandshake>();
         services.AddSingleton(s => new Func<ILinkHandler>(s.GetRequiredService<LinkDispatcher>));
