@@ -34,6 +34,7 @@ public sealed class BackupTests
             await DawnNode.EventuallyAsync("back", () => a.SeesAsync("first", again));
             // A's session with the killed node ends with its first use, as after any restart; the next call opens another.
             await DawnNode.EventuallyAsync("called", async () => (await a.CliAsync("call", $"{id}:first", "ping")).Exit == 0);
+            await again.StopAsync();
             Assert.DoesNotContain("A record of this very node", again.Log, StringComparison.Ordinal);
         }
         finally

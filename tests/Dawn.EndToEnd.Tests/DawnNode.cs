@@ -127,6 +127,7 @@ public sealed partial class DawnNode : IAsyncDisposable
 
     public int ProcessId => _process.Id;
 
+    /// <summary>What it has logged, as far as that has arrived: all of it only after its end.</summary>
     public string Log
     {
         get

@@ -119,6 +119,7 @@ public sealed partial class DocsTests
                                                              select isIndexed ? $"{sample.Key}:{sample.Value}" : $"{sample.Key}={sample.Value}"]);
         var plugins = await node.ListAsync("plugins");
         Assert.DoesNotContain(plugins, p => p.GetProperty("status").GetString() is "failed" or "notsupported");
+        await node.StopAsync();
         Assert.DoesNotContain("no plugin of that name", node.Log, StringComparison.Ordinal);
     }
 

@@ -61,6 +61,7 @@ public sealed class EvidenceTests
         Assert.True(said.Exit == 0, said.Err);
         Assert.Contains($"Node       {callee.Id}", said.Out, StringComparison.Ordinal);
         Assert.Contains("signed and kept", said.Out, StringComparison.Ordinal);
+        await caller.StopAsync();
         Assert.DoesNotContain("has no effect", caller.Log, StringComparison.Ordinal);
     }
 

@@ -49,6 +49,7 @@ public sealed class ServersTests
         Assert.Equal(0, (await node.CliAsync("call", "noisy", "garbage")).Exit);
         var echo = await node.CliAsync("call", "noisy", "echo", """{"text":"clear"}""");
         Assert.Equal("clear", echo.Out.Trim());
+        await node.StopAsync();
         Assert.Single(node.Log.Split('\n'), line => line.Contains("not JSON-RPC", StringComparison.Ordinal));
     }
 

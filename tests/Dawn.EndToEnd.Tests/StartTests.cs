@@ -26,6 +26,7 @@ public sealed class StartTests : IDisposable
     public async Task ASettingOfAnAbsentPluginIsAWarning()
     {
         await using var node = await DawnNode.StartAsync("Plugins:no-such-plugin:Enabled=true");
+        await node.StopAsync();
         Assert.Contains("no-such-plugin", node.Log, StringComparison.Ordinal);
     }
 
@@ -97,7 +98,8 @@ public sealed class StartTests : IDisposable
     public async Task APrivateKeyIsNeverLogged()
     {
         await using var node = await DawnNode.StartOnAsync(_data, "McpServers:broken:Command=no-such-program");
-        var secrets = new[] { "identity.key", "network.json", "owner.token" }.Select(f => Path.Combine(_data, f)).Where(File.Exists).Select(File.ReadAllText);
+        string[] secrets = [.. new[] { "identity.key", "network.json", "owner.token" }.Select(f => Path.Combine(_data, f)).Where(File.Exists).Select(File.ReadAllText)];
+        await node.StopAsync();
         foreach (var word in secrets.SelectMany(s => s.Split(' ', '"', '\n')).Where(w => w.Length >= 32 && w != node.Id))
         {
             // The network's public key is no secret, but nobody needs it in a log either.
