@@ -100,22 +100,27 @@ internal sealed class CallRate() : Contest("call rate 64", "call rate 64", "grpc
 }
 
 /// <summary>An ordinary MCP client: through a gateway to another node's agent, or straight at a server.</summary>
-internal sealed class GatewayLatency() : Contest("gateway p50", "gateway p50")
+internal sealed class GatewayLatency() : Contest("gateway p50", "gateway p50", "gateway p50 to proxy")
 {
     protected override async Task<IReadOnlyList<Leg>> SetUpAsync(Stage stage, CancellationToken cancellationToken)
     {
         var (a, b) = await stage.StartPairAsync(cancellationToken);
         // Only to wait until the nodes have met.
         await stage.DriveAsync("Dawn", a, b, Shape(1), cancellationToken);
+        var proxy = await stage.ServeAsync($"proxy:{await stage.ServeAsync("mcp-proxied", cancellationToken)}", cancellationToken);
         return
         [
             await stage.CallAsync("gateway", "mcp", new ServedAt($"{a.Mcp}/{b.Id}:bench"), Shape(1), cancellationToken),
             await stage.CallAsync("MCP over HTTP", "mcp-plain", "mcp", Shape(1), cancellationToken, "/mcp"),
+            await stage.CallAsync("MCP through a proxy", "mcp", proxy with { Address = proxy.Address + "/mcp" }, Shape(1), cancellationToken),
         ];
     }
 
     protected override IReadOnlyList<Figure> Conclude(IReadOnlyList<IReadOnlyList<LoadResult>> results) =>
-        [P50(results[0]).Against(P50(results[1]), "gateway p50", "µs", "the same client at an SDK server, HTTP", new(RatioAtMost: 1.5))];
+    [
+        P50(results[0]).Against(P50(results[1]), "gateway p50", "µs", "the same client at an SDK server, HTTP", new(RatioAtMost: 1.5)),
+        P50(results[0]).Against(P50(results[2]), "gateway p50 to proxy", "µs", "the same through YARP, HTTP before and TLS behind it", Reach.None),
+    ];
 }
 
 /// <summary>What sealing and signing cost: the same nodes with encryption off.</summary>

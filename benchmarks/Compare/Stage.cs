@@ -96,7 +96,7 @@ internal sealed class Stage(CompareOptions options) : IAsyncDisposable
     public async Task<Leg> CallAsync(string name, string server, string client, LoadRequest shape, CancellationToken cancellationToken, string path = "")
     {
         var serving = await ServeAsync(server, cancellationToken);
-        return await CallAsync(name, client, serving.At with { Address = serving.At.Address + path }, shape, cancellationToken);
+        return await CallAsync(name, client, serving with { Address = serving.Address + path }, shape, cancellationToken);
     }
 
     public async Task<Leg> CallAsync(string name, string client, ServedAt at, LoadRequest shape, CancellationToken cancellationToken)
@@ -107,6 +107,9 @@ internal sealed class Stage(CompareOptions options) : IAsyncDisposable
 
     public async Task<ChildProcess> StartClientAsync(string client, ServedAt at, CancellationToken cancellationToken) =>
         Keep(await ChildProcess.StartSelfAsync(_secret, cancellationToken, at.Thumbprint.Length > 0 ? ["client", client, at.Address, at.Thumbprint] : ["client", client, at.Address]));
+
+    public async Task<ServedAt> ServeAsync(string kind, CancellationToken cancellationToken) =>
+        Keep(await ChildProcess.StartSelfAsync(_secret, cancellationToken, "serve", kind)).Ready.Deserialize<ServedAt>()!;
 
     public async ValueTask DisposeAsync()
     {
@@ -134,12 +137,6 @@ internal sealed class Stage(CompareOptions options) : IAsyncDisposable
         return result.IsError is true || result.StructuredContent is not { } content
             ? throw new ComparisonException($"The agent's load failed: {result.Content.OfType<ModelContextProtocol.Protocol.TextContentBlock>().FirstOrDefault()?.Text}")
             : content.Deserialize<LoadResult>(JsonSerializerOptions.Web)!;
-    }
-
-    private async Task<(ChildProcess Process, ServedAt At)> ServeAsync(string kind, CancellationToken cancellationToken)
-    {
-        var process = Keep(await ChildProcess.StartSelfAsync(_secret, cancellationToken, "serve", kind));
-        return (process, process.Ready.Deserialize<ServedAt>()!);
     }
 
     private async Task<NodeProcess> StartNodeAsync(string data, IEnumerable<string> settings, CancellationToken cancellationToken)

@@ -15,4 +15,9 @@ internal interface ILoadClient : IAsyncDisposable
 /// <summary>One end that is called, in a process of its own.</summary>
 /// <param name="Address">Where, for the client.</param>
 /// <param name="Thumbprint">SHA-256 of the certificate, which the client pins; empty without TLS.</param>
-internal sealed record ServedAt(string Address, string Thumbprint = "");
+internal sealed record ServedAt(string Address, string Thumbprint = "")
+{
+    public static ServedAt Parse(string text) => text.Split('#') is [var address, var thumbprint] ? new(address, thumbprint) : throw new ArgumentException($"'{text}' is not address#thumbprint.");
+
+    public override string ToString() => $"{Address}#{Thumbprint}";
+}

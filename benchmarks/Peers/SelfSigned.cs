@@ -22,5 +22,7 @@ internal static class SelfSigned
     {
         SslOptions = new() { RemoteCertificateValidationCallback = Pin(thumbprint) },
         UseProxy = false,
+        AllowAutoRedirect = false,
+        UseCookies = false,
     };
 }

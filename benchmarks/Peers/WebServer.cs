@@ -31,7 +31,7 @@ internal static class WebServer
             case "grpc":
                 builder.Services.AddGrpc();
                 break;
-            case "mcp" or "mcp-plain":
+            case "mcp" or "mcp-plain" or "mcp-proxied":
                 // A session for each client, as a channel is in Dawn; without one the server is made anew for each request.
                 // Against the gateway both revisions are served as the gateway does, so that the same client speaks the same one to both.
                 builder.Services.AddMcpServer()
@@ -45,7 +45,7 @@ internal static class WebServer
             case "grpc":
                 app.MapGrpcService<GrpcEcho>();
                 break;
-            case "mcp" or "mcp-plain":
+            case "mcp" or "mcp-plain" or "mcp-proxied":
                 app.MapMcp("/mcp");
                 break;
             case "websocket":

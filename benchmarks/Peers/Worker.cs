@@ -17,7 +17,12 @@ internal static class Worker
 
     public static async Task<int> ServeAsync(string kind)
     {
-        var (at, server) = kind.Split(':') is ["mesh", var scheme] ? await MeshBulkClient.ServeAsync(scheme, Root()) : await WebServer.StartAsync(kind);
+        var (at, server) = kind.Split(':', 2) switch
+        {
+            ["mesh", var scheme] => await MeshBulkClient.ServeAsync(scheme, Root()),
+            ["proxy", var target] => await ProxyServer.StartAsync(ServedAt.Parse(target)),
+            _ => await WebServer.StartAsync(kind),
+        };
         await using (server)
         {
             Console.WriteLine(Ready + JsonSerializer.Serialize(at));

@@ -24,13 +24,11 @@ internal sealed partial class Leg : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Action _closed;
-    private readonly SemaphoreSlim _sending = new(1, 1);
     private readonly CancellationTokenSource _ended = new();
     private readonly ConcurrentDictionary<long, PendingCall> _pending = new();
     private readonly ConcurrentDictionary<RequestId, AgentRequest> _answering = new();
     private readonly Task _reading;
     private long _lastId;
-    private long _sent;
     private int _disposed;
     private bool _heard;
     private volatile MeshException? _broken;
@@ -133,20 +131,10 @@ internal sealed partial class Leg : IAsyncDisposable
 
         try
         {
-            await _sending.WaitAsync(_ended.Token);
-            try
+            var number = await _channel.SendAsync(utf8, _ended.Token);
+            if (pending is not null)
             {
-                if (pending is not null)
-                {
-                    pending.Number = _sent;
-                }
-
-                _sent++;
-                await _channel.SendAsync(utf8, _ended.Token);
-            }
-            finally
-            {
-                _sending.Release();
+                pending.Number = number;
             }
         }
         catch (OperationCanceledException e)

@@ -26,7 +26,7 @@ internal sealed class PendingCall(Exchange? exchange)
 {
     public Exchange? Exchange => exchange;
 
-    /// <summary>The message's number in the channel; null before it was sent.</summary>
+    /// <summary>The message's number in the channel; null as long as part of it may not even be queued.</summary>
     public long? Number { get; set; }
 
     public TaskCompletionSource<JsonRpcMessageWithId> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
