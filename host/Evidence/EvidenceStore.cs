@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Threading.Channels;
-using Dawn.Identity;
 using Dawn.Sessions;
 
 namespace Dawn.Evidence;

@@ -2,7 +2,6 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Encodings.Web;
 using Dawn.Configuration;
-using Dawn.Identity;
 
 namespace Dawn.Gateway;
 

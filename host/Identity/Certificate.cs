@@ -17,7 +17,7 @@ internal enum CertificateRole : byte
 internal sealed record Certificate(NodeId Node, CertificateRole Role, UInt128 Serial, DateTimeOffset NotAfter)
 {
     /// <summary>Bytes of the encoding: version, role, serial, not-after in Unix seconds, NodeId, signature.</summary>
-    public const int Size = 1 + 1 + 16 + 8 + Identity.NodeId.Size + Signatures.Size;
+    public const int Size = 1 + 1 + 16 + 8 + NodeId.Size + Signatures.Size;
 
     private const byte Version = 1;
 

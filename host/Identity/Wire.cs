@@ -41,7 +41,7 @@ internal ref struct WireReader(ReadOnlySpan<byte> bytes)
 
     public ulong UInt64() => Bytes(8) is { Length: 8 } b ? BinaryPrimitives.ReadUInt64BigEndian(b) : 0;
 
-    public NodeId NodeId() => Bytes(Identity.NodeId.Size) is { Length: Identity.NodeId.Size } b ? new NodeId(b) : default;
+    public NodeId NodeId() => Bytes(Dawn.NodeId.Size) is { Length: Dawn.NodeId.Size } b ? new NodeId(b) : default;
 
     /// <summary>Bytes under a 16-bit length; a length over <paramref name="max"/> fails.</summary>
     public ReadOnlySpan<byte> Block16(int max)
@@ -112,8 +112,8 @@ internal sealed class WireWriter
 
     public WireWriter NodeId(NodeId id)
     {
-        id.CopyTo(_to.GetSpan(Identity.NodeId.Size));
-        _to.Advance(Identity.NodeId.Size);
+        id.CopyTo(_to.GetSpan(Dawn.NodeId.Size));
+        _to.Advance(Dawn.NodeId.Size);
         return this;
     }
 

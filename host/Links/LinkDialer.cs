@@ -1,4 +1,3 @@
-using Dawn.Identity;
 using Dawn.Noise;
 using Microsoft.AspNetCore.Connections;
 

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using Dawn.Identity;
 using Dawn.Routing;
 
 namespace Dawn.Sessions;

@@ -1,5 +1,3 @@
-using Dawn.Identity;
-
 namespace Dawn.Sessions;
 
 /// <summary>A session as status tools show it.</summary>
