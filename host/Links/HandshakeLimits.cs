@@ -5,6 +5,7 @@ namespace Dawn.Links;
 
 /// <summary>How many strangers may knock, in all and from one address. Thread-safe.</summary>
 /// <remarks>
+/// Of all addresses together the oldest handshake gives way to the newest: whoever would keep others out by saying nothing has to come as fast as they shake hands.
 /// Rates by GCRA: an address has one time stamp, of when its next connection would be due at the allowed rate; it may run ahead of now by the burst.
 /// Loopback counts in all alone: behind it stand this machine, whose processes need no network to do harm, or a proxy, which stands for everybody.
 /// </remarks>
@@ -15,31 +16,36 @@ internal sealed class HandshakeLimits(LinkOptions options, TimeProvider time)
 
     private readonly Lock _lock = new();
     private readonly Dictionary<IPAddress, Address> _addresses = [];
+    private readonly LinkedList<Permit> _running = [];
     private readonly long _interval = time.TimestampFrequency / options.HandshakesPerSecond;
     private long _forgetAt;
-    private int _running;
 
-    /// <summary>Lets a connection in, until the returned permit is disposed; null where a limit is reached.</summary>
-    public IDisposable? TryEnter(EndPoint? remote, out string? limit)
+    /// <summary>Lets a connection in, until the returned permit is disposed; null where a limit of its address is reached.</summary>
+    public Permit? TryEnter(EndPoint? remote, out string? limit)
     {
+        Permit permit;
+        Permit? oldest = null;
         lock (_lock)
         {
             limit = null;
-            if (_running >= options.MaxHandshakes)
-            {
-                limit = $"{options.MaxHandshakes} handshakes at once";
-                return null;
-            }
-
             var key = KeyOf(remote);
             if (key is not null && !TryCount(key, out limit))
             {
                 return null;
             }
 
-            _running++;
-            return new Permit(this, key);
+            if (_running.Count >= options.MaxHandshakes)
+            {
+                oldest = _running.First!.Value;
+                Leave(oldest);
+            }
+
+            permit = new(this, key);
+            _running.AddLast(permit.Place);
         }
+
+        oldest?.GiveWay();
+        return permit;
     }
 
     private bool TryCount(IPAddress key, out string? limit)
@@ -86,15 +92,18 @@ internal sealed class HandshakeLimits(LinkOptions options, TimeProvider time)
         return _addresses.Count < MaxAddresses;
     }
 
-    private void Leave(IPAddress? key)
+    // Under the lock; once counts.
+    private void Leave(Permit permit)
     {
-        lock (_lock)
+        if (permit.Place.List is null)
         {
-            _running--;
-            if (key is not null)
-            {
-                _addresses[key].Running--;
-            }
+            return;
+        }
+
+        _running.Remove(permit.Place);
+        if (permit.Key is { } key)
+        {
+            _addresses[key].Running--;
         }
     }
 
@@ -122,15 +131,28 @@ internal sealed class HandshakeLimits(LinkOptions options, TimeProvider time)
         public int Running { get; set; }
     }
 
-    private sealed class Permit(HandshakeLimits limits, IPAddress? key) : IDisposable
+    /// <summary>A handshake's place.</summary>
+    public sealed class Permit : IDisposable
     {
-        private int _left;
+        private readonly HandshakeLimits _limits;
+        private readonly CancellationTokenSource _replaced = new();
+
+        public Permit(HandshakeLimits limits, IPAddress? key) => (_limits, Key, Place) = (limits, key, new(this));
+
+        /// <summary>Cancelled when the place is needed for somebody newer.</summary>
+        public CancellationToken Replaced => _replaced.Token;
+
+        public IPAddress? Key { get; }
+
+        public LinkedListNode<Permit> Place { get; }
+
+        public void GiveWay() => _replaced.Cancel();
 
         public void Dispose()
         {
-            if (Interlocked.Exchange(ref _left, 1) == 0)
+            lock (_limits._lock)
             {
-                limits.Leave(key);
+                _limits.Leave(this);
             }
         }
     }

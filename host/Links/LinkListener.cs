@@ -15,6 +15,7 @@ internal sealed partial class LinkListener(LinkHandshake handshake, LinkTable ta
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(200);
 
     private readonly HandshakeLimits _limits = new(options, time);
+    private readonly AcceptPace _pace = new(options, time);
     private readonly Lock _lock = new();
     private long _loggedAt;
     private int _unlogged = -1;
@@ -36,6 +37,10 @@ internal sealed partial class LinkListener(LinkHandshake handshake, LinkTable ta
 
                 failing = false;
                 _ = ServeAsync(connection, scheme, cancellationToken);
+                if (_pace.Count() is { Ticks: > 0 } pause)
+                {
+                    await Task.Delay(pause, time, cancellationToken);
+                }
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
             {
@@ -99,17 +104,23 @@ internal sealed partial class LinkListener(LinkHandshake handshake, LinkTable ta
         }
 
         var number = table.NextNumber();
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, permit.Replaced);
         try
         {
-            return (await handshake.AcceptAsync(connection, cancellationToken), number);
+            return (await handshake.AcceptAsync(connection, either.Token), number);
         }
         catch (HandshakeException e)
         {
             LogStranger(connection.RemoteEndPoint, e.Message);
             return null;
         }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException) when (either.IsCancellationRequested)
         {
+            if (permit.Replaced.IsCancellationRequested)
+            {
+                LogStranger(connection.RemoteEndPoint, $"it gave way to newer ones: {options.MaxHandshakes} handshakes at once");
+            }
+
             return null;
         }
     }

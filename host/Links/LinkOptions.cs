@@ -53,7 +53,13 @@ internal sealed record LinkOptions
     /// <summary>Newcomers at once.</summary>
     public int MaxNewcomers { get; init; } = 16;
 
-    /// <summary>Accepted connections in their handshake, in all.</summary>
+    /// <summary>Connections that all listeners together accept at once; the rest wait.</summary>
+    public int AcceptBurst { get; init; } = 500;
+
+    /// <summary>And how many a second, once the burst is used up.</summary>
+    public int AcceptsPerSecond { get; init; } = 500;
+
+    /// <summary>Accepted connections in their handshake, in all: for another one the oldest gives way.</summary>
     public int MaxHandshakes { get; init; } = 128;
 
     /// <summary>The same from one address (IPv6: from one /64).</summary>

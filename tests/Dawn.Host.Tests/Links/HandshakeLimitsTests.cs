@@ -40,11 +40,37 @@ public class HandshakeLimitsTests
     }
 
     [Fact]
-    public void All_addresses_together_have_128_handshakes_at_once()
+    public void Of_128_at_once_the_oldest_gives_way()
     {
         var limits = new HandshakeLimits(new(), _time);
-        var let = Enumerable.Range(0, 200).Count(i => limits.TryEnter(new IPEndPoint(IPAddress.Parse($"198.51.100.{i}"), 1), out _) is not null);
-        Assert.Equal(128, let);
+        var permits = Enumerable.Range(0, 200).Select(i => limits.TryEnter(new IPEndPoint(IPAddress.Parse($"198.51.100.{i}"), 1), out _)!).ToArray();
+        Assert.Equal(Enumerable.Range(0, 200).Select(i => i < 72), permits.Select(permit => permit.Replaced.IsCancellationRequested));
+        // Who left in between is replaced by the next, and no other has to go; leaving after one was replaced frees nobody else's place.
+        permits[150].Dispose();
+        permits[0].Dispose();
+        Assert.NotNull(limits.TryEnter(One, out _));
+        Assert.False(permits[72].Replaced.IsCancellationRequested);
+        Assert.NotNull(limits.TryEnter(Two, out _));
+        Assert.True(permits[72].Replaced.IsCancellationRequested);
+        Assert.False(permits[73].Replaced.IsCancellationRequested);
+    }
+
+    [Fact]
+    public void The_door_opens_500_times_at_once_and_then_500_times_a_second()
+    {
+        var pace = new AcceptPace(new(), _time);
+        Assert.All(Enumerable.Range(0, 500), _ => Assert.Equal(TimeSpan.Zero, pace.Count()));
+        var pause = pace.Count();
+        Assert.Equal(2, pause.TotalMilliseconds, 0.01);
+        for (var i = 0; i < 500; i++)
+        {
+            _time.Advance(pause);
+            pause = pace.Count();
+            Assert.Equal(2, pause.TotalMilliseconds, 0.01);
+        }
+
+        _time.Advance(TimeSpan.FromSeconds(2));
+        Assert.Equal(TimeSpan.Zero, pace.Count());
     }
 
     [Theory]
@@ -64,7 +90,8 @@ public class HandshakeLimitsTests
         var limits = new HandshakeLimits(new(), _time);
         Assert.Equal(1_000, Knock(limits, new IPEndPoint(IPAddress.Loopback, 1), 1_000));
         Assert.Equal(1_000, Knock(limits, null, 1_000));
-        Assert.Equal(128, Enumerable.Range(0, 200).Count(_ => limits.TryEnter(new IPEndPoint(IPAddress.IPv6Loopback, 1), out var _) is not null));
+        var permits = Enumerable.Range(0, 200).Select(_ => limits.TryEnter(new IPEndPoint(IPAddress.IPv6Loopback, 1), out var _)!).ToArray();
+        Assert.Equal(128, permits.Count(permit => !permit.Replaced.IsCancellationRequested));
     }
 
     [Fact]

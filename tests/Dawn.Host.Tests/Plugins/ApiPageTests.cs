@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Reflection;
 using System.Text;
 using System.Text.RegularExpressions;
@@ -35,48 +36,88 @@ public sealed partial class ApiPageTests
         {
             page.Append($"\n## {type.Name}\n\n```csharp\n{Declaration(type)}\n```\n\n");
             Describe(page, "T:" + type.FullName);
-            foreach (var member in type.GetMembers(BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly).Where(IsContract).OrderBy(m => m.MetadataToken))
+            if (type.IsEnum)
             {
-                page.Append($"\n### {type.Name}.{member.Name[(member.Name.LastIndexOf('.') + 1)..]}\n\n```csharp\n{Declaration(member)}\n```\n\n");
-                Describe(page, IdOf(type, member));
+                page.Append('\n').AppendJoin("", Members(type).Select(m => $"- `{Declaration(type, m.Member)}`: {Text(Comments[m.Id].Element("summary")!)}\n"));
+                continue;
+            }
+
+            foreach (var (member, id) in Members(type))
+            {
+                page.Append($"\n### {type.Name}.{ShortName(type, member)}\n\n```csharp\n{Declaration(type, member)}\n```\n\n");
+                Describe(page, id);
             }
         }
 
         return page.ToString();
     }
 
-    // What is private and has no dot in its name is nobody's to call; an explicit implementation is the interface's default.
-    private static bool IsContract(MemberInfo member) => member switch
-    {
-        PropertyInfo => true,
-        MethodInfo { IsSpecialName: true } => false,
-        MethodInfo method => method.IsPublic || method.Name.Contains('.', StringComparison.Ordinal),
-        _ => false,
-    };
+    // What has a comment of its own: the compiler sees to it that all has but what it writes itself, and what only compares or inherits needs no words.
+    private static IEnumerable<(MemberInfo Member, string Id)> Members(Type type) =>
+        from member in type.GetMembers(BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly)
+        where !member.Name.StartsWith("op_", StringComparison.Ordinal) && member is not ConstructorInfo { IsPublic: false } && !IsPositional(type, member)
+        orderby member.MetadataToken
+        let id = IdOf(type, member)
+        where id is not null && Comments[id].Element("summary") is not null
+        select (member, id);
+
+    // A record's parameters are described with the record.
+    private static bool IsPositional(Type type, MemberInfo member) =>
+        IsRecord(type) && (member is ConstructorInfo || type.GetConstructors(BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance).Any(c => c.GetParameters().Any(p => p.Name == member.Name)));
+
+    private static bool IsRecord(Type type) => type.GetMethod("PrintMembers", BindingFlags.NonPublic | BindingFlags.Instance) is not null;
 
     private static string Declaration(Type type)
     {
-        var bases = type.IsInterface ? type.GetInterfaces() : type.BaseType is { } b && b != typeof(object) ? [b] : [];
-        var parameters = type.IsInterface ? "" : $"({string.Join(", ", type.GetConstructors()[0].GetParameters().Select(Parameter))})";
-        return $"public {(type.IsInterface ? "interface" : "sealed class")} {type.Name}{parameters}{(bases.Length == 0 ? "" : " : " + string.Join(", ", bases.Select(Name).Order(StringComparer.Ordinal)))}";
+        if (type.IsEnum)
+        {
+            return $"public enum {type.Name}";
+        }
+
+        var isRecord = IsRecord(type);
+        var kind = type.IsInterface ? "interface" : type.IsValueType ? $"readonly {(isRecord ? "record " : "")}struct" : $"{(type.IsAbstract ? "abstract" : "sealed")} {(isRecord ? "record" : "class")}";
+        IEnumerable<Type> bases = type.IsInterface ? type.GetInterfaces() : type.BaseType is { } b && b != typeof(object) && b != typeof(ValueType) ? [b] : [];
+        var constructor = type.GetConstructors(BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance).FirstOrDefault(c => c.GetParameters() is { Length: > 0 } given && given[0].ParameterType != type);
+        // A constructor with words of its own stands among the members.
+        var parameters = constructor is null || Comments.ContainsKey($"M:{type.FullName}.#ctor({Raw(constructor.GetParameters()[0].ParameterType)})") && !isRecord && type.IsValueType
+            ? "" : $"({string.Join(", ", constructor.GetParameters().Select(Parameter))})";
+        return $"public {kind} {type.Name}{parameters}{(bases.Any() ? " : " + string.Join(", ", bases.Select(Name).Order(StringComparer.Ordinal)) : "")}";
     }
 
-    private static string Declaration(MemberInfo member) => member switch
+    private static string Declaration(Type type, MemberInfo member) => member switch
     {
         PropertyInfo property => $"{Name(property.PropertyType)} {property.Name} {{ get; }}",
-        MethodInfo method => $"{Name(method.ReturnType)} {method.Name[(method.Name.LastIndexOf('.') + 1)..]}({string.Join(", ", method.GetParameters().Select(Parameter))})",
+        EventInfo happening => $"event {Name(happening.EventHandlerType!)} {happening.Name}",
+        FieldInfo { IsLiteral: true } constant => type.IsEnum ? $"{constant.Name} = {Convert.ToInt32(constant.GetRawConstantValue(), CultureInfo.InvariantCulture)}" : $"const {Name(constant.FieldType)} {constant.Name} = {constant.GetRawConstantValue()}",
+        ConstructorInfo constructor => $"{type.Name}({string.Join(", ", constructor.GetParameters().Select(Parameter))})",
+        MethodInfo method => $"{Name(method.ReturnType)} {ShortName(type, method)}({string.Join(", ", method.GetParameters().Select(Parameter))})",
         _ => throw new ArgumentException(member.ToString()),
     };
+
+    private static string ShortName(Type type, MemberInfo member) => member is ConstructorInfo ? type.Name : member.Name[(member.Name.LastIndexOf('.') + 1)..];
 
     private static string Parameter(ParameterInfo parameter) => $"{Name(parameter.ParameterType)} {parameter.Name}";
 
     private static string Name(Type type) =>
-        type == typeof(void) ? "void" : type == typeof(bool) ? "bool" : type == typeof(string) ? "string"
+        type.IsByRef ? "out " + Name(type.GetElementType()!) : type.IsArray ? Name(type.GetElementType()!) + "[]" : type == typeof(byte) ? "byte"
+        : type == typeof(void) ? "void" : type == typeof(bool) ? "bool" : type == typeof(string) ? "string" : type == typeof(int) ? "int" : type == typeof(long) ? "long" : type == typeof(ulong) ? "ulong"
         : type.IsGenericType ? $"{type.Name[..type.Name.IndexOf('`', StringComparison.Ordinal)]}<{string.Join(", ", type.GetGenericArguments().Select(Name))}>" : type.Name;
 
-    private static string IdOf(Type type, MemberInfo member) => member is PropertyInfo
-        ? $"P:{type.FullName}.{member.Name}"
-        : Assert.Single(Comments.Keys, id => id.StartsWith($"M:{type.FullName}.{member.Name.Replace('.', '#')}(", StringComparison.Ordinal));
+    private static string? IdOf(Type type, MemberInfo member)
+    {
+        var name = $"{type.FullName}.{member.Name.Replace('.', '#')}";
+        var id = member switch
+        {
+            PropertyInfo => "P:" + name,
+            EventInfo => "E:" + name,
+            FieldInfo => "F:" + name,
+            MethodBase method when method.GetParameters() is { Length: > 0 } parameters => $"M:{name}({string.Join(",", parameters.Select(p => Raw(p.ParameterType)))})",
+            _ => "M:" + name,
+        };
+        return Comments.ContainsKey(id) ? id : null;
+    }
+
+    private static string Raw(Type type) => type.IsByRef ? Raw(type.GetElementType()!) + "@" : type.IsGenericType ? $"{type.FullName![..type.FullName!.IndexOf('`', StringComparison.Ordinal)]}{{{string.Join(",", type.GetGenericArguments().Select(Raw))}}}" : type.FullName!;
 
     private static void Describe(StringBuilder page, string id)
     {

@@ -121,7 +121,8 @@ public sealed partial class ProtocolConstantsTests
         Says($"may take {link.RekeyTimeout.TotalSeconds} s, since");
         Says($"no rekeying sooner than {Rekeying.MinInterval.TotalSeconds} s after");
         Says($"lives for at most {link.NewcomerLifetime.TotalSeconds} s");
-        Says($"takes {link.HandshakesPerSecond} new connections a second and {link.HandshakeBurst} at once, and {link.MaxHandshakesPerAddress} that are in their handshake; of those {link.MaxHandshakes} in all");
+        Says($"takes {link.HandshakesPerSecond} new connections a second and {link.HandshakeBurst} at once, and {link.MaxHandshakesPerAddress} that are in their handshake");
+        Says($"Of all addresses together {link.MaxHandshakes} are in their handshake at once, and the oldest gives way to the newest; all listeners together accept {link.AcceptBurst} connections at once and then {link.AcceptsPerSecond} a second");
         Says($"at most {link.MaxLinks} links with members and {link.MaxNewcomers} with newcomers");
         Says($"taken nothing off the transport for {link.WriteTimeout.TotalSeconds} s. A link queues {link.QueueBytes >> 20} MiB");
         Says($"at most {NodeRecord.MaxLifetime.TotalHours} h apart");
