@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Dawn.Configuration;
 using Dawn.Identity;
 using Dawn.Membership;
 
@@ -155,9 +156,7 @@ internal sealed class NodeRegistry(RecordTable records, INodeIdentity self)
 
     private static bool IsMeant(NodeId node, string prefix) => prefix.Length == 0 || node.ToString().StartsWith(prefix, StringComparison.OrdinalIgnoreCase);
 
-    private static IReadOnlyList<string> Addresses(NodeRecord record) => [.. record.Addresses.Select(PeerAddressText)];
-
-    private static string PeerAddressText(Uri address) => address.GetLeftPart(UriPartial.Authority);
+    private static IReadOnlyList<string> Addresses(NodeRecord record) => [.. record.Addresses.Select(PeerAddress.Text)];
 
     private static IReadOnlyList<string> Agents(NodeRecord record) => [.. record.Agents.Select(a => a.Id)];
 }
