@@ -132,8 +132,7 @@ public sealed class RecordReconciliationTests
         for (var i = from; i <= to; i++)
         {
             var key = TestIdentity.KeyOf(i);
-            var certificate = Certificate.Issue(node.Self.Root!, key.Id, CertificateRole.Guest, 1, _time.GetUtcNow().AddDays(1));
-            var identity = new TestIdentity(key, node.Self.Network, certificate);
+            var identity = new TestIdentity(key, node.Self.Network, node.Self.Certify(key.Id, CertificateRole.Guest, _time.GetUtcNow().AddDays(1)));
             Assert.Equal(RecordVerdict.News, node.Records.Put(NodeRecord.Sign(identity, 1, _time.GetUtcNow(), EncryptionMode.Required, [], [], out _), out _));
         }
     }

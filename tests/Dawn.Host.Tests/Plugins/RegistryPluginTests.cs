@@ -1,6 +1,7 @@
 using Dawn.Identity;
 using Dawn.Membership;
 using Dawn.Plugins;
+using Dawn.Tests.Agents;
 using Dawn.Tests.Membership;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
