@@ -26,6 +26,7 @@ internal static class CommandLine
         ("call", false, f => CallVerb.Create(f)),
         ("invite", false, f => InviteVerb.Create(f)),
         ("mcp", false, f => McpVerb.Create(f)),
+        ("registry", false, f => RegistryVerb.Create(f)),
         ("logs", false, f => LogsVerb.Create(f)),
         ("evidence", false, f => EvidenceVerb.Create(f)),
         ("doctor", true, f => DoctorVerb.Create(f)),

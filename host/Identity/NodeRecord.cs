@@ -13,6 +13,7 @@ internal sealed record NodeRecord(
     Certificate Certificate,
     ImmutableArray<Uri> Addresses,
     ImmutableArray<AgentCard> Agents)
+    : RegistryRecord(Node, Sequence, Issued, NotAfter)
 {
     public const int MaxSize = 32 * 1024;
     public const int MaxAddresses = 8;
@@ -22,14 +23,14 @@ internal sealed record NodeRecord(
 
     public static readonly TimeSpan MaxLifetime = TimeSpan.FromHours(24);
 
+    /// <summary>Version, NodeId and sequence, which begin each record.</summary>
+    public const int HeadSize = 1 + NodeId.Size + sizeof(ulong);
+
     private const byte Version = 1;
     private const int MaxAddress = 255;
 
     /// <summary>How far a record's clock may be ahead of its receiver's.</summary>
     public static readonly TimeSpan MaxAhead = TimeSpan.FromMinutes(10);
-
-    /// <summary>The bytes that were signed, and their signature.</summary>
-    public required ReadOnlyMemory<byte> Encoded { get; init; }
 
     /// <summary>Signs a record of this node; agents that no longer fit into <see cref="MaxSize"/> are left out.</summary>
     /// <param name="omitted">How many agents were left out.</param>
@@ -88,6 +89,12 @@ internal sealed record NodeRecord(
             return $"a record of {node.ToShortString()} that expired or has impossible times";
         }
 
+        // So that whoever keeps it need not look into it.
+        if (until > certificate!.NotAfter)
+        {
+            return $"a record of {node.ToShortString()} that outlives its certificate";
+        }
+
         if (sequence > (ulong)(now + MaxAhead).ToUnixTimeMilliseconds())
         {
             return $"a record of {node.ToShortString()} more than {MaxAhead.TotalMinutes:0} minutes ahead of this clock; set the clocks";
@@ -100,8 +107,25 @@ internal sealed record NodeRecord(
             return $"a record of {node.ToShortString()} with a malformed list of addresses or agents";
         }
 
-        record = new(node, sequence, from, until, encryption, certificate!, addresses, agents) { Encoded = encoded.ToArray() };
+        record = new(node, sequence, from, until, encryption, certificate, addresses, agents) { Encoded = encoded.ToArray() };
         return null;
+    }
+
+    /// <summary>Whose record this claims to be, and which; nothing of it is verified.</summary>
+    public static bool TryPeek(ReadOnlySpan<byte> encoded, out NodeId node, out ulong sequence)
+    {
+        var reader = new WireReader(encoded);
+        var version = reader.UInt8();
+        (node, sequence) = (reader.NodeId(), reader.UInt64());
+        return !reader.Failed && version == Version;
+    }
+
+    /// <summary>Reads a record of the past as it counted when it was issued.</summary>
+    public static NodeRecord? ReadAsIssued(ReadOnlySpan<byte> encoded, NodeId network)
+    {
+        var reader = new WireReader(encoded);
+        reader.Bytes(HeadSize);
+        return Time(reader.UInt64()) is { } issued && !reader.Failed && TryRead(encoded, network, issued, out var record) is null ? record : null;
     }
 
     /// <summary>True for <c>scheme://host:port</c> and nothing more, not even the blanks around it that <see cref="Uri"/> passes over.</summary>

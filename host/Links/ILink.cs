@@ -20,6 +20,8 @@ internal enum LinkFrame : byte
     Redeem = 8,
     /// <summary>The issuer's answer.</summary>
     Redeemed = 9,
+    /// <summary>What makes two nodes' registries alike: summaries, messages of a reconciliation, proofs of conflicts.</summary>
+    Registry = 11,
 }
 
 /// <summary>Why a link ended; the numbers are the wire's.</summary>

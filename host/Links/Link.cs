@@ -238,7 +238,7 @@ internal sealed partial class Link : ILink
     {
         switch (type)
         {
-            case LinkFrame.Envelope or LinkFrame.Record or LinkFrame.Redeem or LinkFrame.Redeemed:
+            case LinkFrame.Envelope or LinkFrame.Record or LinkFrame.Registry or LinkFrame.Redeem or LinkFrame.Redeemed:
                 try
                 {
                     _handler.OnFrame(this, type, body);

@@ -26,6 +26,9 @@ internal sealed class LinkDispatcher(Router router, RecordExchange records, Admi
             case LinkFrame.Record when link.Certificate is not null:
                 records.OnRecord(link, body);
                 break;
+            case LinkFrame.Registry when link.Certificate is not null:
+                records.OnRegistry(link, body);
+                break;
             case LinkFrame.Redeem when link.Certificate is null:
                 admission.OnRedeem(link, body);
                 break;

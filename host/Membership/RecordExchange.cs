@@ -1,59 +1,79 @@
-using System.Collections.Concurrent;
 using Dawn.Identity;
 using Dawn.Links;
 
 namespace Dawn.Membership;
 
 /// <summary>
-/// Keeps neighbours' tables alike: each link gets every record once it comes up, and afterwards what is news, from whoever it came.
-/// What waits for a link is a set of nodes, so a burst of changes sends each node's newest record only.
+/// Keeps neighbours' registries alike: what is news goes to all of them at once, from whoever it came, and what somebody lacks nevertheless
+/// is found by comparing summaries, when a link comes up and every 10 s.
 /// </summary>
-internal sealed partial class RecordExchange(RecordTable table, INodeIdentity self, TimeProvider time, ILogger<RecordExchange> logger)
+internal sealed partial class RecordExchange
 {
-    // Enough for every network that one link can usefully hear of at once; more follow as they change.
-    private const int MaxFirstRecords = 1_000;
-
     // What others cause is logged at most this often.
     private static readonly TimeSpan LogEvery = TimeSpan.FromSeconds(10);
 
-    private readonly ConcurrentDictionary<ILink, Feed> _feeds = new();
-    private readonly Lock _logging = new();
+    private readonly RecordTable _table;
+    private readonly INodeIdentity _self;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly Random? _random;
+    private readonly RegistryMetrics? _metrics;
+    private readonly Lock _lock = new();
+    // In the order of nodes: what is told to all is told in one order, whatever the hashes.
+    private volatile RegistryNeighbour[] _neighbours = [];
     private long? _loggedAt;
+
+    /// <param name="random">For jitter; without one there is none.</param>
+    public RecordExchange(RecordTable table, INodeIdentity self, TimeProvider time, ILogger<RecordExchange> logger, Random? random = null, RegistryMetrics? metrics = null)
+    {
+        (_table, _self, _time, _logger, _random, _metrics) = (table, self, time, logger, random, metrics);
+        table.Conflicts.Found += OnConflictFound;
+    }
 
     /// <summary>Raised with the sequence of a record of this node that this process never published.</summary>
     public event Action<ulong>? ForeignSelf;
 
     public void Add(ILink link)
     {
-        var feed = new Feed(link, table);
-        _feeds[link] = feed;
-        feed.Enqueue([self.Id, .. table.Snapshot().Select(r => r.Node).Where(n => n != self.Id && n != link.Remote).Take(MaxFirstRecords)]);
+        var neighbour = new RegistryNeighbour(link, _table, _self.Id, _time, Jitter, _metrics);
+        lock (_lock)
+        {
+            _neighbours = [.. _neighbours.Append(neighbour).OrderBy(n => n.Link.Remote)];
+        }
+
+        neighbour.Start();
     }
 
     public void Remove(ILink link)
     {
-        if (_feeds.TryRemove(link, out var feed))
+        RegistryNeighbour? gone;
+        lock (_lock)
         {
-            feed.Stop();
+            gone = Of(link);
+            _neighbours = [.. _neighbours.Where(n => n != gone)];
         }
+
+        gone?.Stop();
     }
 
     /// <summary>Passes a node's new record on to all neighbours but the one it came from.</summary>
     public void Spread(NodeId node, ILink? from = null)
     {
-        foreach (var (link, feed) in _feeds)
+        foreach (var neighbour in _neighbours)
         {
-            if (link != from && link.Remote != node)
+            if (neighbour.Link != from && neighbour.Link.Remote != node)
             {
-                feed.Enqueue([node]);
+                neighbour.Tell(node);
             }
         }
     }
 
     /// <summary>Takes a record that a neighbour sent.</summary>
-    public void OnRecord(ILink from, ReadOnlySpan<byte> encoded)
+    /// <param name="from">Null where no link brought it.</param>
+    public void OnRecord(ILink? from, ReadOnlySpan<byte> encoded)
     {
-        switch (table.Offer(encoded, out var record, out var problem))
+        Of(from)?.Heard();
+        switch (_table.Offer(encoded, out var record, out var problem))
         {
             case RecordVerdict.News:
                 Spread(record!.Node, from);
@@ -62,21 +82,96 @@ internal sealed partial class RecordExchange(RecordTable table, INodeIdentity se
                 ForeignSelf?.Invoke(record!.Sequence);
                 break;
             case RecordVerdict.Refused when MayLog():
-                LogRefused(from.Remote.ToShortString(), problem);
+                LogRefused(from?.Remote.ToShortString() ?? "Somebody", problem);
                 break;
+        }
+    }
+
+    /// <summary>Takes a registry frame that a neighbour sent.</summary>
+    public void OnRegistry(ILink from, ReadOnlySpan<byte> body)
+    {
+        if (Of(from) is { } neighbour && Handle(neighbour, body) is { } violation)
+        {
+            _ = from.CloseAsync(LinkEnd.Protocol, violation);
+            if (MayLog())
+            {
+                LogViolation(from.Remote.ToShortString(), violation);
+            }
+        }
+    }
+
+    /// <returns>Null, or how the neighbour breaks the protocol.</returns>
+    private string? Handle(RegistryNeighbour neighbour, ReadOnlySpan<byte> body)
+    {
+        if (body.Length < 2 || body[0] != RegistryFrame.Version)
+        {
+            return "a registry frame of an unknown version";
+        }
+
+        var rest = body[2..];
+        switch ((RegistryFrameKind)body[1])
+        {
+            case RegistryFrameKind.Summary when rest.Length == 1 + RegistryFrame.SummarySize && rest[0] <= (byte)RegistryForm.Plugin:
+                return neighbour.OnSummary((RegistryForm)rest[0], rest[1..]);
+            case RegistryFrameKind.Message when rest.Length is >= 2 and <= 2 + RegistryFrame.MaxMessage && rest[1] is >= 1 and <= RegistryFrame.MaxSteps:
+                return neighbour.OnMessage(rest[0], rest[1], rest[2..].ToArray());
+            case RegistryFrameKind.Conflict when RegistryFrame.TryReadConflict(rest, out var first, out var second):
+                return OnProof(neighbour, first, second);
+            default:
+                return "a malformed registry frame";
+        }
+    }
+
+    private string? OnProof(RegistryNeighbour neighbour, byte[] first, byte[] second)
+    {
+        if (!neighbour.MayProve())
+        {
+            return "more proofs of conflicts than the limit";
+        }
+
+        _table.OfferProof(first, second, out var news, out var problem);
+        foreach (var record in news)
+        {
+            Spread(record.Node, neighbour.Link);
+        }
+
+        if (problem is not null && MayLog())
+        {
+            LogRefused(neighbour.Link.Remote.ToShortString(), problem);
+        }
+
+        return null;
+    }
+
+    // To all, the node itself and who brought it too: its owner is to hear of it in each process that uses the key.
+    private void OnConflictFound(RegistryConflict conflict)
+    {
+        foreach (var neighbour in _neighbours)
+        {
+            neighbour.Prove(conflict);
+        }
+    }
+
+    private RegistryNeighbour? Of(ILink? link) => Array.Find(_neighbours, n => n.Link == link);
+
+    private double Jitter()
+    {
+        lock (_lock)
+        {
+            return _random?.NextDouble() ?? 0.5;
         }
     }
 
     private bool MayLog()
     {
-        lock (_logging)
+        lock (_lock)
         {
-            if (_loggedAt is { } at && time.GetElapsedTime(at) < LogEvery)
+            if (_loggedAt is { } at && _time.GetElapsedTime(at) < LogEvery)
             {
                 return false;
             }
 
-            _loggedAt = time.GetTimestamp();
+            _loggedAt = _time.GetTimestamp();
             return true;
         }
     }
@@ -84,69 +179,6 @@ internal sealed partial class RecordExchange(RecordTable table, INodeIdentity se
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Peer} sent {Problem}; it is not believed")]
     private partial void LogRefused(string peer, string? problem);
 
-    private sealed class Feed(ILink link, RecordTable table)
-    {
-        private readonly Lock _lock = new();
-        private readonly HashSet<NodeId> _pending = [];
-        private readonly CancellationTokenSource _stop = new();
-        private bool _running;
-
-        public void Enqueue(IEnumerable<NodeId> nodes)
-        {
-            lock (_lock)
-            {
-                _pending.UnionWith(nodes);
-                if (_running)
-                {
-                    return;
-                }
-
-                _running = true;
-            }
-
-            _ = RunAsync();
-        }
-
-        public void Stop() => _stop.Cancel();
-
-        private async Task RunAsync()
-        {
-            try
-            {
-                while (TryTake(out var node))
-                {
-                    while (table.Find(node) is { } record && !link.TrySend(LinkFrame.Record, record.Encoded.Span, []))
-                    {
-                        if (link.Ended.IsCompleted)
-                        {
-                            return;
-                        }
-
-                        await link.WaitForRoomAsync(_stop.Token);
-                    }
-                }
-            }
-            catch (OperationCanceledException)
-            {
-                // The link is down; its successor begins anew.
-            }
-        }
-
-        private bool TryTake(out NodeId node)
-        {
-            lock (_lock)
-            {
-                foreach (var next in _pending)
-                {
-                    node = next;
-                    _pending.Remove(next);
-                    return true;
-                }
-
-                node = default;
-                _running = false;
-                return false;
-            }
-        }
-    }
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Peer} breaks the protocol of registries: {Violation}. The link is closed")]
+    private partial void LogViolation(string peer, string violation);
 }

@@ -31,6 +31,9 @@ internal sealed partial class SelfRecord(
     private static readonly TimeSpan WarnEvery = TimeSpan.FromDays(1);
     private static readonly TimeSpan WarnEveryOnceExpired = TimeSpan.FromHours(1);
 
+    // A disk that takes longer holds up nobody's news.
+    private static readonly TimeSpan CommitPatience = TimeSpan.FromSeconds(2);
+
     private readonly SemaphoreSlim _wake = new(0, 1);
     private readonly Lock _publishing = new();
     private volatile bool _wanted;
@@ -40,16 +43,18 @@ internal sealed partial class SelfRecord(
     private long? _contradictedAt;
     private Certificate? _published;
     private DateTimeOffset? _warned;
+    private ulong _outbid;
+    private bool _hasLoggedUncommitted;
 
-    public override Task StartAsync(CancellationToken cancellationToken)
+    public override async Task StartAsync(CancellationToken cancellationToken)
     {
         // Before the first record is made, so that no change falls in between.
         agents.Changed += Want;
         listeners.Changed += Want;
         exchange.ForeignSelf += OnForeign;
-        Publish();
+        await PublishAsync(cancellationToken);
         WarnOfExpiry();
-        return base.StartAsync(cancellationToken);
+        await base.StartAsync(cancellationToken);
     }
 
     public override async Task StopAsync(CancellationToken cancellationToken)
@@ -60,8 +65,8 @@ internal sealed partial class SelfRecord(
         await base.StopAsync(cancellationToken);
     }
 
-    /// <summary>Signs and spreads a record of what is true now.</summary>
-    public void Publish()
+    /// <summary>Signs a record of what is true now, has it kept and spreads it.</summary>
+    public async Task PublishAsync(CancellationToken cancellationToken)
     {
         NodeRecord record;
         int omitted;
@@ -85,7 +90,15 @@ internal sealed partial class SelfRecord(
             LogOmitted(omitted, NodeRecord.MaxAgents, NodeRecord.MaxSize / 1024);
         }
 
-        table.Put(record, out _);
+        if (table.Put(record, out var problem) != RecordVerdict.News)
+        {
+            // The registry knows a newer one of a former run, or fails; the next tick goes above it.
+            LogNotTaken(record.Sequence, problem ?? "a newer one is known");
+            _wanted = true;
+            return;
+        }
+
+        await CommitAsync(cancellationToken);
         exchange.Spread(self.Id);
     }
 
@@ -113,7 +126,7 @@ internal sealed partial class SelfRecord(
                 {
                     await Task.Delay(Settle, time, stoppingToken);
                     _wanted = false;
-                    Publish();
+                    await PublishAsync(stoppingToken);
                 }
             }
             catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
@@ -125,6 +138,24 @@ internal sealed partial class SelfRecord(
                 // Such as a full disk, which may pass: the next tick tries again, and the node lives on.
                 _wanted = true;
                 LogFailed(e);
+            }
+        }
+    }
+
+    // A record that a crash loses would be forgotten here alone: its sequence is stored, and others have it.
+    private async Task CommitAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await table.CommitAsync(cancellationToken).WaitAsync(CommitPatience, time, cancellationToken);
+            _hasLoggedUncommitted = false;
+        }
+        catch (Exception e) when (e is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
+        {
+            if (!_hasLoggedUncommitted)
+            {
+                _hasLoggedUncommitted = true;
+                LogUncommitted(e is TimeoutException ? $"it takes longer than {CommitPatience.TotalSeconds:0} s" : e.Message.TrimEnd('.'));
             }
         }
     }
@@ -171,12 +202,13 @@ internal sealed partial class SelfRecord(
         bool atOnce;
         lock (_publishing)
         {
-            if (sequence <= _lastSequence)
+            // The same sequence as this node's own is contradicted too: two records share it.
+            if (sequence < _lastSequence || sequence <= _outbid)
             {
                 return;
             }
 
-            _lastSequence = sequence;
+            (_lastSequence, _outbid) = (sequence, sequence);
             atOnce = _contradictedAt is not { } at || time.GetElapsedTime(at) >= TickEvery;
             _contradictedAt = time.GetTimestamp();
         }
@@ -204,6 +236,7 @@ internal sealed partial class SelfRecord(
             _lastSequence = 0;
         }
 
+        _lastSequence = Math.Max(_lastSequence, table.Find(self.Id)?.Sequence ?? 0);
         _lastSequence = Math.Max(_lastSequence + 1, (ulong)now.ToUnixTimeMilliseconds());
         directory.WriteText(SequenceFile, _lastSequence.ToString(CultureInfo.InvariantCulture) + "\n");
         return _lastSequence;
@@ -211,6 +244,12 @@ internal sealed partial class SelfRecord(
 
     [LoggerMessage(Level = LogLevel.Error, Message = "This node's record could not be published; it is tried again within a minute")]
     private partial void LogFailed(Exception exception);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The registry did not take this node's record {Sequence}: {Problem}. It is tried again within a minute")]
+    private partial void LogNotTaken(ulong sequence, string problem);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "The registry could not keep this node's record: {Cause}. It is published all the same; after a crash other nodes know it, and this one does not until then. Make room on the disk, or see to it")]
+    private partial void LogUncommitted(string cause);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "This node's certificate expired at {NotAfter:u}: its links and sessions end, and nobody believes its record any more. Ask a member for a new ticket ('dawn invite') and join with 'dawn join --replace'")]
     private partial void LogExpired(DateTimeOffset notAfter);

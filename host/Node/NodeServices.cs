@@ -69,6 +69,8 @@ internal static class NodeServices
         services.AddSingleton(s => new Func<IEnvelopeReceiver>(s.GetRequiredService<SessionTable>));
 
         // Membership.
+        services.AddSingleton<IRecordReader, Membership.RecordReader>();
+        services.AddSingleton<RegistryMetrics>();
         services.AddSingleton<RecordTable>();
         services.AddSingleton<RecordExchange>();
         services.AddSingleton<TicketStore>();
@@ -107,6 +109,8 @@ internal static class NodeServices
         services.AddHostedService(s => s.GetRequiredService<SessionTable>());
         // Copies of what is loaded lie in the data directory, so that a killed node's are cleared by its next start.
         services.AddPlugins(new PluginHostOptions(settings.PluginDirectory, directory.File("loaded-plugins")));
+        // Before anything is merged, and until everything has been.
+        services.AddHostedService<RegistryStart>();
         services.AddHostedService(s => s.GetRequiredService<ExternalServers>());
         services.AddHostedService(s => s.GetRequiredService<Catalog>());
         services.AddHostedService(s => s.GetRequiredService<GatewayServer>());

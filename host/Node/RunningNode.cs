@@ -23,8 +23,10 @@ internal sealed class RunningNode : INodeView, INodeControl
     public RunningNode(DawnSettings settings, NodeParts parts, TimeProvider time)
     {
         (_settings, _parts, _time, _started) = (settings, parts, time, time.GetTimestamp());
+        Registry = new(parts.Records, parts.Self);
         parts.Directory.Changed += () => Changed?.Invoke(NodeFacts.Agents | NodeFacts.Status);
-        parts.Records.Changed += _ => Changed?.Invoke(NodeFacts.Peers);
+        parts.Records.Changed += _ => Changed?.Invoke(NodeFacts.Peers | NodeFacts.Registry);
+        parts.Records.Conflicts.Found += _ => Changed?.Invoke(NodeFacts.Peers | NodeFacts.Registry | NodeFacts.Status);
         parts.Router.PathChanged += _ => Changed?.Invoke(NodeFacts.Links | NodeFacts.Peers | NodeFacts.Status);
         parts.Plugins.Changed += () => Changed?.Invoke(NodeFacts.Plugins | NodeFacts.Status);
         parts.Settings.Changed += () => Changed?.Invoke(NodeFacts.Config | NodeFacts.Status);
@@ -34,6 +36,8 @@ internal sealed class RunningNode : INodeView, INodeControl
 
     /// <summary>Where the gateway answers; known once it is started.</summary>
     public Uri? GatewayUrl => _parts.Gateway?.Url;
+
+    public NodeRegistry Registry { get; }
 
     public NodeSummary Identity => new(_parts.Self.Id.ToString(), _parts.Self.Network.Name, _parts.Self.Certificate.Role.ToString().ToLowerInvariant(), DawnVersion.Text);
 
@@ -49,7 +53,7 @@ internal sealed class RunningNode : INodeView, INodeControl
                 (long)_time.GetElapsedTime(_started).TotalSeconds,
                 [.. _parts.Listeners.Addresses.Concat(_parts.Listeners.Local).Select(PeerAddress.Text)],
                 GatewayUrl is { } url ? $"{PeerAddress.Text(url)}/mcp" : null,
-                Agents.Count, peers.Count(p => p.State == "connected"), peers.Count, _parts.Sessions.Snapshot.Count, Problems);
+                Agents.Count, peers.Count(p => p.Transport is not null), peers.Count, _parts.Sessions.Snapshot.Count, Problems);
         }
     }
 
@@ -65,7 +69,7 @@ internal sealed class RunningNode : INodeView, INodeControl
                        let link = links.GetValueOrDefault(node)
                        let addresses = records.TryGetValue(node, out var record) ? record.Addresses : []
                        select new PeerInfo(
-                           node.ToString(), link is null ? "known" : "connected", [.. addresses.Select(PeerAddress.Text)],
+                           node.ToString(), _parts.Records.Conflicts.Find(node) is not null ? "conflict" : link is null ? "known" : "connected", [.. addresses.Select(PeerAddress.Text)],
                            link?.Address.Scheme, link is null ? null : Encryption(link.IsSealed), link?.RoundTrip?.TotalMilliseconds)];
         }
     }
@@ -98,6 +102,9 @@ internal sealed class RunningNode : INodeView, INodeControl
     [
         .. from file in _parts.Configuration.Providers.OfType<EditedJsonProvider>() where file.Problem is not null select new NodeProblem("settings", file.Problem!),
         .. _parts.Settings.Restart.Select(key => new NodeProblem("settings", $"{key} was edited; it takes effect at the next start of this node ('dawn stop', then 'dawn run')")),
+        .. _parts.Records.Conflicts.Own is not null
+            ? (IEnumerable<NodeProblem>)[new("identity", "Two machines use the key of this node. Stop the other one, remove identity.key and network.json from its data directory, and join again there ('dawn join'); 'dawn registry conflicts' shows the proof")]
+            : [],
         .. NodeAgent.Problems(_parts.Host),
         .. _parts.External.Problems.Where(p => _parts.Host.Agents.All(a => !p.Key.EndsWith(':' + a.Id, StringComparison.Ordinal))).Select(p => new NodeProblem(p.Key, p.Value)),
         .. from plugin in _parts.Plugins.Snapshot where plugin.State != PluginState.Disabled && plugin.Problem is not null select new NodeProblem(plugin.Name, plugin.Problem!),

@@ -8,7 +8,11 @@ namespace Dawn.Plugins;
 
 /// <summary>What the host lends to plugins.</summary>
 /// <param name="Dialer">Late, since what carries calls is itself carried by transports.</param>
-internal sealed record PluginSurroundings(IConfiguration Configuration, ILoggerFactory Loggers, TimeProvider Time, Lazy<IAgentDialer> Dialer, Lazy<IAgentDirectory> Directory);
+/// <param name="Records">Null where no node runs: plugins that need it are of no use then.</param>
+/// <param name="Data">Where plugins keep what outlives them, each in a directory of its own; null where there is no such place.</param>
+internal sealed record PluginSurroundings(
+    IConfiguration Configuration, ILoggerFactory Loggers, TimeProvider Time, Lazy<IAgentDialer> Dialer, Lazy<IAgentDirectory> Directory,
+    IRecordReader? Records = null, string? Data = null);
 
 /// <summary>One loaded plugin: its assemblies, its container and what the host asked of it. Nothing of it outlives the disposal.</summary>
 /// <remarks>Life cycle: inspect, load, configure, build, resolve, start; then use; then stop, dispose, unload. The last three also after a failure of the first six.</remarks>
@@ -39,6 +43,8 @@ internal sealed class Plugin : IAsyncDisposable
 
     public ImmutableArray<IPeerTransport> Transports { get; private set; } = [];
 
+    public ImmutableArray<IAgentRegistry> Registries { get; private set; } = [];
+
     public AssemblyAgent? Agent { get; private set; }
 
     /// <summary>Dies after disposal, once nothing in the process holds the plugin any more.</summary>
@@ -59,6 +65,7 @@ internal sealed class Plugin : IAsyncDisposable
             var setup = isAgent ? new AssemblyAgentSetup(assembly) : null;
             _services = BuildServices(assembly, manifest, setup, settings.ForPlugin(isAgent, manifest?.Settings ?? []));
             Transports = [.. _services.GetServices<IPeerTransport>()];
+            Registries = [.. _services.GetServices<IAgentRegistry>()];
             if (setup is not null)
             {
                 var options = setup.Build(manifest!.Id, Version, manifest.Title, manifest.Description, _services);
@@ -86,7 +93,7 @@ internal sealed class Plugin : IAsyncDisposable
         }
 
         var (services, loader, agent, clients) = (_services, _loader, Agent, _clients);
-        (_services, _loader, Agent, _clients, Transports) = (null, null, null, null, []);
+        (_services, _loader, Agent, _clients, Transports, Registries) = (null, null, null, null, [], []);
         try
         {
             foreach (var service in Enumerable.Reverse(_started))
@@ -119,6 +126,17 @@ internal sealed class Plugin : IAsyncDisposable
         // The factory as it is: a container disposes what it creates, and this one is the host's.
         services.AddSingleton(_surroundings.Loggers).AddSingleton(typeof(ILogger<>), typeof(Logger<>));
         services.AddOptions().AddSingleton(_surroundings.Time).AddSingleton(settings);
+        if (_surroundings.Records is { } records)
+        {
+            services.AddSingleton(records);
+        }
+
+        if (_surroundings.Data is { } data)
+        {
+            // Made once it is asked for: most plugins keep nothing.
+            services.AddSingleton<IPluginData>(_ => PluginData.Create(data, Name));
+        }
+
         if (manifest is not null)
         {
             _clients = new(manifest.Id, _surroundings.Dialer, _surroundings.Directory, _surroundings.Loggers);

@@ -4,6 +4,8 @@ namespace Dawn.Plugins;
 
 internal sealed partial class PluginHost
 {
+    private const string RestartCure = "Stop the node and start it again ('dawn stop', then 'dawn run').";
+
     private async Task ReplaceAsync(Slot slot)
     {
         var folder = slot.Folder;
@@ -57,6 +59,14 @@ internal sealed partial class PluginHost
         Removed(slot.Folder.Name);
     }
 
+    private Task ReportRestart(Slot slot)
+    {
+        const string Cause = "Restart needed: its files or settings were changed, and a registry is loaded at the start of a node alone.";
+        Report(slot, slot.Status! with { Cause = Cause, Cure = RestartCure });
+        RestartNeeded(slot.Folder.Name, Cause, RestartCure);
+        return Task.CompletedTask;
+    }
+
     /// <summary>False where the node is stopping and takes no agents any more.</summary>
     private async Task<bool> ActivateAsync(Slot slot, Plugin plugin)
     {
@@ -69,9 +79,13 @@ internal sealed partial class PluginHost
                 var other = _slots.Values.FirstOrDefault(s => s.Schemes.Contains(taken, StringComparer.OrdinalIgnoreCase));
                 problem = new($"The scheme {taken} belongs to {other?.Folder.Name} already.", "Remove or disable one of the two.");
             }
+            else if (_hasStarted && !plugin.Registries.IsEmpty)
+            {
+                problem = new("Restart needed: it offers a registry, and a node takes one at its start alone.", RestartCure);
+            }
             else
             {
-                (slot.Plugin, slot.Schemes) = (plugin, schemes);
+                (slot.Plugin, slot.Schemes, slot.Registries) = (plugin, schemes, plugin.Registries);
                 _transports = _transports.AddRange(plugin.Transports.SelectMany(t => t.Schemes.Select(s => KeyValuePair.Create(s, t))));
             }
         }
@@ -106,7 +120,7 @@ internal sealed partial class PluginHost
         lock (_gate)
         {
             _transports = _transports.RemoveRange(slot.Schemes);
-            (slot.Plugin, slot.Schemes) = (null, []);
+            (slot.Plugin, slot.Schemes, slot.Registries) = (null, [], []);
         }
 
         if (!plugin.Transports.IsEmpty)
@@ -219,6 +233,14 @@ internal sealed partial class PluginHost
 
         public ImmutableArray<string> Schemes { get; set; } = [];
 
+        /// <summary>What it offers, for as long as the node runs.</summary>
+        public ImmutableArray<IAgentRegistry> Registries { get; set; } = [];
+
+        public bool IsPinned => !Registries.IsEmpty;
+
+        /// <summary>True where that was said.</summary>
+        public bool NeedsRestart => IsPinned && Status?.Cause is not null;
+
         public PluginStatus? Status { get; set; }
 
         public Task Work { get; set; } = Task.CompletedTask;
@@ -268,6 +290,9 @@ internal sealed partial class PluginHost
 
     [LoggerMessage(LogLevel.Warning, "Plugin {Plugin} can't be used. {Cause} {Cure}")]
     private partial void Failed(string plugin, string cause, string cure);
+
+    [LoggerMessage(LogLevel.Warning, "Plugin {Plugin}: {Cause} {Cure}")]
+    private partial void RestartNeeded(string plugin, string cause, string cure);
 
     [LoggerMessage(LogLevel.Warning, "Plugin {Plugin} ends badly: {Cause}")]
     private partial void EndsBadly(string plugin, string cause);

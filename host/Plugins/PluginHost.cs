@@ -31,6 +31,7 @@ internal sealed partial class PluginHost(PluginHostOptions options, IAgentHost a
     private readonly CancellationTokenSource _stopping = new();
     private ImmutableDictionary<string, IPeerTransport> _transports = ImmutableDictionary.Create<string, IPeerTransport>(StringComparer.OrdinalIgnoreCase);
     private ImmutableArray<PluginStatus> _snapshot = [];
+    private bool _hasStarted;
     private string? _copies;
     private int _copy;
     private ITimer? _timer;
@@ -57,6 +58,32 @@ internal sealed partial class PluginHost(PluginHostOptions options, IAgentHost a
 
     /// <summary>The transport of a URI scheme; null where no plugin that is active offers it.</summary>
     public IPeerTransport? FindTransport(string scheme) => _transports.GetValueOrDefault(scheme);
+
+    /// <summary>The registries that plugins offer, by plugin. From then on none is taken any more: a node has one, from its start to its end.</summary>
+    /// <remarks>Called once, after the start. Waits for plugins that are called <c>registry-…</c> and still loading, as long as any plugin may take.</remarks>
+    public async Task<IReadOnlyList<(string Plugin, IAgentRegistry Registry)>> TakeRegistriesAsync(CancellationToken cancellationToken)
+    {
+        Task loading;
+        lock (_gate)
+        {
+            loading = Task.WhenAll(_slots.Values.Where(s => s.Folder.Name.StartsWith("registry-", StringComparison.Ordinal)).Select(s => s.Work));
+        }
+
+        try
+        {
+            await loading.WaitAsync(Deadline, surroundings.Time, cancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            // Its own status says so.
+        }
+
+        lock (_gate)
+        {
+            _hasStarted = true;
+            return [.. _slots.Values.OrderBy(s => s.Folder.Name, StringComparer.Ordinal).SelectMany(s => s.Registries.Select(r => (s.Folder.Name, r)))];
+        }
+    }
 
     public async Task StartAsync(CancellationToken cancellationToken)
     {
@@ -139,13 +166,13 @@ internal sealed partial class PluginHost(PluginHostOptions options, IAgentHost a
                 if (slot.Work.IsCompleted && slot.IsDue(stamp, wait: started, surroundings.Time))
                 {
                     slot.Folder = folder;
-                    slot.Work = Task.Run(() => ReplaceAsync(slot));
+                    slot.Work = Task.Run(() => slot.IsPinned ? ReportRestart(slot) : ReplaceAsync(slot));
                 }
             }
 
-            foreach (var slot in agentsToo ? _slots.Values.Where(s => s.Work.IsCompleted && !found.Exists(f => f.Name == s.Folder.Name)).ToList() : [])
+            foreach (var slot in agentsToo ? _slots.Values.Where(s => s.Work.IsCompleted && !s.NeedsRestart && !found.Exists(f => f.Name == s.Folder.Name)).ToList() : [])
             {
-                slot.Work = Task.Run(() => RemoveAsync(slot));
+                slot.Work = Task.Run(() => slot.IsPinned ? ReportRestart(slot) : RemoveAsync(slot));
             }
 
             if (_slots.Values.Any(s => s.IsChanging))

@@ -10,7 +10,8 @@ internal static class PluginServiceCollectionExtensions
         services.AddSingleton(options);
         services.AddSingleton(provider => new PluginSurroundings(
             provider.GetRequiredService<IConfiguration>(), provider.GetRequiredService<ILoggerFactory>(), provider.GetRequiredService<TimeProvider>(),
-            new(provider.GetRequiredService<IAgentDialer>), new(provider.GetRequiredService<IAgentDirectory>)));
+            new(provider.GetRequiredService<IAgentDialer>), new(provider.GetRequiredService<IAgentDirectory>),
+            provider.GetService<IRecordReader>(), provider.GetService<Identity.DataDirectory>()?.File(PluginData.Folder)));
         services.AddSingleton<PluginHost>();
         return services.AddHostedService(provider => provider.GetRequiredService<PluginHost>());
     }

@@ -22,6 +22,8 @@ internal interface INodeView
 
     IReadOnlyList<PluginInfo> Plugins { get; }
 
+    NodeRegistry Registry { get; }
+
     /// <summary>The settings in force, without secrets (see <see cref="RedactedConfig"/>).</summary>
     JsonObject Config { get; }
 
@@ -68,6 +70,7 @@ internal enum NodeFacts
     Links = 8,
     Plugins = 16,
     Config = 32,
+    Registry = 64,
 }
 
 internal sealed record NodeSummary(string Node, string Network, string Role, string Version);

@@ -23,6 +23,10 @@ namespace Dawn.Agents.Node;
 [JsonSerializable(typeof(DisconnectResult))]
 [JsonSerializable(typeof(ReloadResult))]
 [JsonSerializable(typeof(StopResult))]
+[JsonSerializable(typeof(RegistryLogPage))]
+[JsonSerializable(typeof(RegistryRecordPage))]
+[JsonSerializable(typeof(RegistryConflictPage))]
+[JsonSerializable(typeof(RegistryFacts))]
 [JsonSerializable(typeof(JsonObject))]
 internal sealed partial class NodeJson : JsonSerializerContext
 {

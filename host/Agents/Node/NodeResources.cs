@@ -15,6 +15,7 @@ internal sealed class NodeResources(INodeView view)
         ("peers", "All nodes that this node knows of.", NodeFacts.Peers, false),
         ("links", "The encrypted connections to neighbours.", NodeFacts.Links, false),
         ("plugins", "The plugins of this node.", NodeFacts.Plugins, false),
+        ("registry", "The registry of all nodes: how much it holds, and its fingerprint.", NodeFacts.Registry, false),
         ("config", "The settings in force, without secrets.", NodeFacts.Config, true),
     ];
 
@@ -39,6 +40,7 @@ internal sealed class NodeResources(INodeView view)
         "peers" => JsonSerializer.Serialize(new PeerList(view.Peers), NodeJson.Default.PeerList),
         "links" => JsonSerializer.Serialize(new LinkList(view.Links), NodeJson.Default.LinkList),
         "plugins" => JsonSerializer.Serialize(new PluginList(view.Plugins), NodeJson.Default.PluginList),
+        "registry" => JsonSerializer.Serialize(view.Registry.Facts, NodeJson.Default.RegistryFacts),
         "config" => view.Config.ToJsonString(),
         _ => throw new ArgumentOutOfRangeException(nameof(name), name, "Not in the table."),
     };

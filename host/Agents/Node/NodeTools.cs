@@ -24,6 +24,24 @@ internal sealed class NodeTools
             Read("links", "The encrypted connections to neighbours.", () => new LinkList(view.Links)),
             Read("sessions", "The end-to-end encrypted sessions with other nodes.", () => new SessionList(view.Sessions)),
             Read("plugins", "The plugins of this node, and what is wrong with those that failed.", () => new PluginList(view.Plugins)),
+            Read("registry_log", "What changed in the registry of all nodes, as this node learned it, oldest first.", (
+                    [Description("Only since this time, such as 2026-11-23T10:00:00Z; empty for all.")] string since = "",
+                    [Description("Only of this node: a NodeId, or the beginning of one; empty for all.")] string node = "",
+                    [Description("Only entries numbered above this, as 'next' of the page before said.")] long after = 0,
+                    [Description("At most so many, up to 500.")] int limit = 100,
+                    CancellationToken ct = default) =>
+                view.Registry.LogAsync(NodeRegistry.Time(since), node, after, Math.Clamp(limit, 1, NodeRegistry.MaxPage), ct)),
+            Read("registry_records", "The newest record of each node, now or as this node knew them at a time.", (
+                    [Description("Only of this node: a NodeId, or the beginning of one; empty for all.")] string node = "",
+                    [Description("As known at this time, such as 2026-11-23T10:00:00Z, replayed from the log; empty for now.")] string at = "",
+                    [Description("Only nodes behind this one, as 'next' of the page before said.")] string after = "",
+                    [Description("At most so many, up to 500.")] int limit = 100,
+                    CancellationToken ct = default) =>
+                view.Registry.RecordsAsync(NodeRegistry.Time(at), node, after, Math.Clamp(limit, 1, NodeRegistry.MaxPage), ct)),
+            Read("registry_conflicts", "Nodes that signed two records with one sequence, as two machines with one key do, with both records as the proof.", (
+                    [Description("Only nodes behind this one, as 'next' of the page before said.")] string after = "",
+                    [Description("At most so many, up to 20.")] int limit = NodeRegistry.MaxConflictPage) =>
+                view.Registry.Conflicts(after, Math.Clamp(limit, 1, NodeRegistry.MaxConflictPage))),
         ];
         Admin =
         [

@@ -143,17 +143,136 @@ public sealed class SelfRecordTests : IAsyncDisposable
         Assert.False(_record.ExecuteTask!.IsCompleted);
     }
 
+    [Theory]
+    [InlineData("throws")]
+    [InlineData("hangs")]
+    [InlineData("gives up by itself")]
+    public async Task A_registry_that_cannot_keep_it_is_said_once_and_the_record_is_published(string how)
+    {
+        await StartAsync();
+        var registry = new UnableRegistry(_self.Id, _time, how);
+        _table.Use(registry);
+        for (var i = 1; i <= 2; i++)
+        {
+            var before = registry.Commits;
+            _host.TryAdd(new NamedAgent($"agent-{i}"));
+            await Eventually.HoldsAsync(() => Own is { } own && own.Agents.Length == i && registry.Commits > before, () => _time.Advance(TimeSpan.FromMilliseconds(100)));
+        }
+
+        await Eventually.HoldsAsync(() => _log.Lines.Any(line => line.StartsWith("Error The registry could not keep this node's record", StringComparison.Ordinal)), () => _time.Advance(TimeSpan.FromMilliseconds(100)));
+        var end = _time.GetUtcNow() + TimeSpan.FromSeconds(10);
+        await Eventually.HoldsAsync(() => _time.GetUtcNow() >= end, () => _time.Advance(TimeSpan.FromMilliseconds(250)));
+        Assert.Single(_log.Lines, line => line.StartsWith("Error The registry could not keep", StringComparison.Ordinal));
+        Assert.False(_record.ExecuteTask!.IsCompleted);
+    }
+
+    [Fact]
+    public async Task A_registry_that_remembers_a_later_record_of_this_node_is_gone_above()
+    {
+        var former = Sign((ulong)_time.GetUtcNow().AddMinutes(5).ToUnixTimeMilliseconds());
+        await StartAsync(former);
+        Assert.Equal(former.Sequence + 1, Own.Sequence);
+    }
+
+    [Fact]
+    public async Task A_second_record_with_its_own_sequence_is_a_conflict_and_is_outbid()
+    {
+        await StartAsync();
+        var own = Own;
+        var theirs = NodeRecord.Sign(_self, own.Sequence, _time.GetUtcNow(), EncryptionMode.Required, [new("ws://192.0.2.1:7610")], [], out _);
+        _exchange.OnRecord(null, theirs.Encoded.Span);
+        Assert.NotNull(_table.Conflicts.Own);
+        await Eventually.HoldsAsync(() => Own.Sequence > own.Sequence, () => _time.Advance(TimeSpan.FromMilliseconds(10)));
+        // Told again it changes nothing any more.
+        var outbid = Own.Sequence;
+        _exchange.OnRecord(null, theirs.Encoded.Span);
+        var end = _time.GetUtcNow() + TimeSpan.FromSeconds(2);
+        await Eventually.HoldsAsync(() => _time.GetUtcNow() >= end, () => _time.Advance(TimeSpan.FromMilliseconds(50)));
+        Assert.Equal(outbid, Own.Sequence);
+    }
+
     private NodeRecord Sign(ulong sequence) => NodeRecord.Sign(_self, sequence, _time.GetUtcNow(), EncryptionMode.Required, [], [], out _);
 
-    private async Task StartAsync()
+    private async Task StartAsync(NodeRecord? held = null)
     {
         _table = new(_self, _time, NullLogger<RecordTable>.Instance);
+        if (held is not null)
+        {
+            _table.Put(held, out _);
+        }
+
         _exchange = new(_table, _self, _time, NullLogger<RecordExchange>.Instance);
         var settings = MeshNode.SettingsOf(_temp.Path, EncryptionMode.Required);
         // Never started: this node listens nowhere.
         var listeners = new Listeners(settings, null!, null!, _time, NullLogger<Listeners>.Instance);
         _record = new(_self, _temp.Open(), _host, listeners, settings, _table, _exchange, _time, new Logger<SelfRecord>(_log));
         await _record.StartAsync(Cancel);
+    }
+
+    private sealed class NamedAgent(string id) : IHostedAgent
+    {
+        public string Id => id;
+
+        public string Origin => "test";
+
+        public AgentPolicy Policy => AgentPolicy.Members;
+
+        public AgentCard? Card { get; } = new(id, id, [.. new byte[32]], []);
+
+        public string? Problem => null;
+
+        public event Action? Changed
+        {
+            add { }
+            remove { }
+        }
+
+        public Task ServeAsync(Sessions.MeshChannel channel, Caller caller, CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public ValueTask DisposeAsync() => default;
+    }
+
+    private sealed class UnableRegistry(NodeId self, TimeProvider time, string how) : IAgentRegistry
+    {
+        private readonly RegistryInMemory _inner = new(self, time);
+        private int _commits;
+
+        public int Commits => Volatile.Read(ref _commits);
+
+        public int Count => _inner.Count;
+
+        public IReadOnlyList<RegistryRecord> Snapshot => _inner.Snapshot;
+
+        public IReadOnlyList<RegistryConflict> Conflicts => _inner.Conflicts;
+
+        public event Action<RegistryChange>? Changed
+        {
+            add => _inner.Changed += value;
+            remove => _inner.Changed -= value;
+        }
+
+        public ReadOnlyMemory<byte> Summary => _inner.Summary;
+
+        public RegistryRecord? Find(NodeId node) => _inner.Find(node);
+
+        public RegistryMerge Merge(RegistryRecord record) => _inner.Merge(record);
+
+        public void Sweep() => _inner.Sweep();
+
+        public RegistryReply Reconcile(ReadOnlyMemory<byte> message) => _inner.Reconcile(message);
+
+        public Task CommitAsync(CancellationToken cancellationToken)
+        {
+            Interlocked.Increment(ref _commits);
+            return how switch
+            {
+                "throws" => throw new IOException("The disk is full. Make room."),
+                "hangs" => new TaskCompletionSource().Task,
+                _ => Task.FromCanceled(new(true)),
+            };
+        }
+
+        public IAsyncEnumerable<RegistryEvent> ReadLogAsync(DateTimeOffset? since, CancellationToken cancellationToken) => _inner.ReadLogAsync(since, cancellationToken);
     }
 
     private async Task DisposeRecordAsync()

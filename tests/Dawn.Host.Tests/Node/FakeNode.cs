@@ -3,7 +3,9 @@ using System.Text.Json.Nodes;
 using Dawn.Agents;
 using Dawn.Agents.Node;
 using Dawn.Identity;
+using Dawn.Membership;
 using Dawn.Sessions;
+using Microsoft.Extensions.Logging.Abstractions;
 using ModelContextProtocol.Client;
 using Xunit;
 
@@ -17,6 +19,10 @@ internal sealed class FakeNode : INodeView, INodeControl
     public List<string> Actions { get; } = [];
 
     public Exception? Failure { get; set; }
+
+    public RecordTable Records { get; } = new(new TestNetwork().Node(1), TimeProvider.System, NullLogger<RecordTable>.Instance);
+
+    public NodeRegistry Registry => new(Records, new TestNetwork().Node(1));
 
     public NodeSummary Identity { get; } = new(Self.ToString(), "home", "member", "0.1.0");
 

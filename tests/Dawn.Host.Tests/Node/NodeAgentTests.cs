@@ -15,7 +15,7 @@ namespace Dawn.Tests.Node;
 
 public sealed class NodeAgentTests
 {
-    private static readonly string[] ReadTools = ["agents", "id", "links", "mode", "peers", "plugins", "sessions", "status"];
+    private static readonly string[] ReadTools = ["agents", "id", "links", "mode", "peers", "plugins", "registry_conflicts", "registry_log", "registry_records", "sessions", "status"];
     private static readonly string[] AdminTools = ["connect", "diagnosis", "disconnect", "invite", "log_levels", "logs", "reload", "set_log_level", "set_mode", "stop"];
 
     private static readonly NodeId Trusted = FakeNode.Id(7);

@@ -29,11 +29,13 @@ internal sealed class PluginSandbox : IAsyncDisposable
 
     public string Copies => Path.Combine(_root, "copies");
 
+    public string Data => Path.Combine(_root, "data");
+
     public FakeAgentHost Agents { get; } = new();
 
     public IConfigurationRoot Configuration { get; } = new ConfigurationBuilder().AddInMemoryCollection().Build();
 
-    public PluginSurroundings Surroundings => new(Configuration, NullLoggerFactory.Instance, _time, new(() => Agents), new(() => Agents));
+    public PluginSurroundings Surroundings => new(Configuration, NullLoggerFactory.Instance, _time, new(() => Agents), new(() => Agents), new Dawn.Membership.RecordReader(new TestNetwork().Node(1), _time), Data);
 
     public PluginHost Host => _host ??= new(new(Directory, Copies), Agents, Surroundings);
 

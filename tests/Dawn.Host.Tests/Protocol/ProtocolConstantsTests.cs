@@ -81,7 +81,15 @@ public sealed partial class ProtocolConstantsTests
         Says($"at most {NodeRecord.MaxAgents} agents, each once");
         Says($"`text8` title (≤ {NodeRecord.MaxTitle} bytes)");
         Says($"`u16` count of tools (≤ {AgentCard.MaxTools}), `text8` each (≤ {NodeRecord.MaxToolName} bytes)");
-        Says($"and the others they know (at most {Private<int>(typeof(RecordExchange), "MaxFirstRecords"):N0})");
+        Says($"`u8` version = {RegistryFrame.Version}");
+        Says("1 summary, 2 message, 3 conflict", (int)RegistryFrameKind.Summary == 1 && (int)RegistryFrameKind.Message == 2 && (int)RegistryFrameKind.Conflict == 3);
+        Says("0 the listing below, 1 that of a plugin", RegistryForm.Listing == 0 && (int)RegistryForm.Plugin == 1);
+        Says($"a message of at most {RegistryFrame.MaxMessage / 1024} KiB");
+        Says($"at most {RegistryFrame.MaxSteps} messages");
+        Says($"at most {RegistryListing.LinesPerPage} lines");
+        Says($"without its first {NodeRecord.HeadSize} bytes");
+        Says($"{RegistryNeighbour.Openings.Burst} summaries and first messages at once, and then one in {RegistryNeighbour.Openings.Interval.TotalSeconds} s");
+        Says($"{RegistryNeighbour.Proofs.Burst} proofs at once, and then one in {RegistryNeighbour.Proofs.Interval.TotalSeconds} s");
         Says($"| hop limit | {EnvelopeHeader.DefaultHopLimit} at the origin");
         Says($"| length of the payload | at most {EnvelopeHeader.MaxPayload:N0} |");
         Says($"| {EnvelopeHeader.Size} | … | payload |");
@@ -126,6 +134,9 @@ public sealed partial class ProtocolConstantsTests
         Says($"at most {link.MaxLinks} links with members and {link.MaxNewcomers} with newcomers");
         Says($"taken nothing off the transport for {link.WriteTimeout.TotalSeconds} s. A link queues {link.QueueBytes >> 20} MiB");
         Says($"at most {NodeRecord.MaxLifetime.TotalHours} h apart");
+        Says($"every {RegistryNeighbour.SummaryEvery.TotalSeconds} s (0.8 to 1.2 times that, by chance)");
+        Says($"begins none sooner than {RegistryNeighbour.BeginEvery.TotalSeconds} s after the one before");
+        Says($"nothing was heard for {RegistryNeighbour.Patience.TotalSeconds} s is over");
         Says($"more than {NodeRecord.MaxAhead.TotalMinutes} minutes ahead of the receiver's clock");
         Says($"gives up after {SessionHandshakes.GiveUp.TotalSeconds} s");
         Says($"nothing was acknowledged for {Session.ProgressTimeOut.TotalSeconds} s");
