@@ -16,7 +16,7 @@ internal sealed partial class SelfRecord(
     RecordTable table,
     RecordExchange exchange,
     TimeProvider time,
-    ILogger<SelfRecord> logger) : BackgroundService
+    ILogger<SelfRecord> logger) : BackgroundService, IRecordPublisher
 {
     private const string SequenceFile = "record.sequence";
 

@@ -25,6 +25,7 @@ internal sealed class RunningNode : INodeView, INodeControl
         (_settings, _parts, _time, _started) = (settings, parts, time, time.GetTimestamp());
         parts.Directory.Changed += () => Changed?.Invoke(NodeFacts.Agents | NodeFacts.Status);
         parts.Records.Changed += _ => Changed?.Invoke(NodeFacts.Peers);
+        parts.Peers.Changed += _ => Changed?.Invoke(NodeFacts.Peers | NodeFacts.Status);
         parts.Router.PathChanged += _ => Changed?.Invoke(NodeFacts.Links | NodeFacts.Peers | NodeFacts.Status);
         parts.Plugins.Changed += () => Changed?.Invoke(NodeFacts.Plugins | NodeFacts.Status);
         parts.Settings.Changed += () => Changed?.Invoke(NodeFacts.Config | NodeFacts.Status);
@@ -60,13 +61,11 @@ internal sealed class RunningNode : INodeView, INodeControl
         get
         {
             var links = _parts.Links.Snapshot.ToDictionary(l => l.Remote);
-            var records = _parts.Records.Snapshot().Where(r => r.Node != _parts.Self.Id).ToDictionary(r => r.Node);
-            return [.. from node in links.Keys.Union(records.Keys).Order()
-                       let link = links.GetValueOrDefault(node)
-                       let addresses = records.TryGetValue(node, out var record) ? record.Addresses : []
+            return [.. from peer in _parts.Peers.Snapshot
+                       let link = links.GetValueOrDefault(peer.Node)
                        select new PeerInfo(
-                           node.ToString(), link is null ? "known" : "connected", [.. addresses.Select(PeerAddress.Text)],
-                           link?.Address.Scheme, link is null ? null : Encryption(link.IsSealed), link?.RoundTrip?.TotalMilliseconds)];
+                           peer.Node.ToString(), peer.State, [.. peer.Addresses.Select(PeerAddress.Text)],
+                           link?.Address.Scheme, link is null ? null : Encryption(link.IsSealed), link is null ? null : (peer.RoundTrip ?? link.RoundTrip)?.TotalMilliseconds, peer.LearnedFrom)];
         }
     }
 
@@ -161,6 +160,7 @@ internal sealed record NodeParts(
     IAgentHost Host,
     AgentDirectory Directory,
     RecordTable Records,
+    PeerTable Peers,
     Router Router,
     LinkTable Links,
     LinkDialer Dialer,

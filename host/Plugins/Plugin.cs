@@ -39,6 +39,8 @@ internal sealed class Plugin : IAsyncDisposable
 
     public ImmutableArray<IPeerTransport> Transports { get; private set; } = [];
 
+    public ImmutableArray<IPeerDiscovery> Discoveries { get; private set; } = [];
+
     public AssemblyAgent? Agent { get; private set; }
 
     /// <summary>Dies after disposal, once nothing in the process holds the plugin any more.</summary>
@@ -59,6 +61,7 @@ internal sealed class Plugin : IAsyncDisposable
             var setup = isAgent ? new AssemblyAgentSetup(assembly) : null;
             _services = BuildServices(assembly, manifest, setup, settings.ForPlugin(isAgent, manifest?.Settings ?? []));
             Transports = [.. _services.GetServices<IPeerTransport>()];
+            Discoveries = [.. _services.GetServices<IPeerDiscovery>()];
             if (setup is not null)
             {
                 var options = setup.Build(manifest!.Id, Version, manifest.Title, manifest.Description, _services);
@@ -86,7 +89,7 @@ internal sealed class Plugin : IAsyncDisposable
         }
 
         var (services, loader, agent, clients) = (_services, _loader, Agent, _clients);
-        (_services, _loader, Agent, _clients, Transports) = (null, null, null, null, []);
+        (_services, _loader, Agent, _clients, Transports, Discoveries) = (null, null, null, null, [], []);
         try
         {
             foreach (var service in Enumerable.Reverse(_started))

@@ -109,7 +109,7 @@ internal sealed partial class PluginHost
             (slot.Plugin, slot.Schemes) = (null, []);
         }
 
-        if (!plugin.Transports.IsEmpty)
+        if (!plugin.Transports.IsEmpty || !plugin.Discoveries.IsEmpty)
         {
             RaiseChanged();
         }

@@ -58,6 +58,18 @@ internal sealed partial class PluginHost(PluginHostOptions options, IAgentHost a
     /// <summary>The transport of a URI scheme; null where no plugin that is active offers it.</summary>
     public IPeerTransport? FindTransport(string scheme) => _transports.GetValueOrDefault(scheme);
 
+    /// <summary>The discoveries of all active plugins, in the order of the plugins' names. Who runs one lets go of it when it is no longer here.</summary>
+    public IReadOnlyList<IPeerDiscovery> Discoveries
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return [.. _slots.Values.Where(s => s.Plugin is not null).OrderBy(s => s.Folder.Name, StringComparer.Ordinal).SelectMany(s => s.Plugin!.Discoveries)];
+            }
+        }
+    }
+
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         _copies = options.CopyDirectory ?? Directory.CreateTempSubdirectory("dawn-plugins-").FullName;

@@ -20,6 +20,7 @@ public static class FuzzTargets
         ["checkpoint"] = () => new CheckpointTarget(),
         ["evidence"] = () => new EvidenceTarget(),
         ["record"] = () => new NodeRecordTarget(),
+        ["membership"] = () => new MembershipTarget(),
         ["certificate"] = () => new CertificateTarget(),
         ["ticket"] = () => new TicketTarget(),
         ["redemption"] = () => new RedemptionTarget(),
