@@ -13,16 +13,22 @@ internal sealed class AgentDirectory : IAgentDirectory
     private readonly IAgentHost _host;
     private readonly RecordTable _records;
     private readonly IEnvelopePort _paths;
+    private readonly PeerTable? _peers;
     private readonly Lock _refreshing = new();
     private readonly Lock _lock = new();
     private ImmutableArray<AgentEntry> _snapshot = [];
 
-    public AgentDirectory(INodeIdentity self, IAgentHost host, RecordTable records, IEnvelopePort paths)
+    public AgentDirectory(INodeIdentity self, IAgentHost host, RecordTable records, IEnvelopePort paths, PeerTable? peers = null)
     {
-        (_self, _host, _records, _paths) = (self, host, records, paths);
+        (_self, _host, _records, _paths, _peers) = (self, host, records, paths, peers);
         host.Changed += Refresh;
         records.Changed += _ => Refresh();
         paths.PathChanged += _ => Refresh();
+        if (peers is not null)
+        {
+            peers.Changed += _ => Refresh();
+        }
+
         Refresh();
     }
 
@@ -128,7 +134,7 @@ internal sealed class AgentDirectory : IAgentDirectory
 
         foreach (var record in _records.Snapshot().Where(r => r.Node != _self.Id).OrderBy(r => r.Node))
         {
-            var online = _paths.CanReach(record.Node);
+            var online = _paths.CanReach(record.Node) || _peers?.Find(record.Node) is { IsOnline: true };
             foreach (var card in record.Agents)
             {
                 entries.Add(new(new(record.Node, card.Id), card, IsLocal: false, online, IsShared: true));

@@ -15,6 +15,8 @@ internal static class SigningLabel
     public static ReadOnlySpan<byte> Flood => "dawn/1 flood"u8;
     public static ReadOnlySpan<byte> Checkpoint => "dawn/1 checkpoint"u8;
     public static ReadOnlySpan<byte> Certificate => "dawn/1 certificate"u8;
+    public static ReadOnlySpan<byte> Suspicion => "dawn/1 suspicion"u8;
+    public static ReadOnlySpan<byte> Leave => "dawn/1 leave"u8;
 }
 
 /// <summary>Ed25519 (RFC 8032) under labels, with the checks that libraries leave to us. Thread-safe.</summary>

@@ -20,6 +20,8 @@ internal enum LinkFrame : byte
     Redeem = 8,
     /// <summary>The issuer's answer.</summary>
     Redeemed = 9,
+    /// <summary>What neighbours tell each other about the mesh.</summary>
+    Membership = 10,
     /// <summary>What makes two nodes' registries alike: summaries, messages of a reconciliation, proofs of conflicts.</summary>
     Registry = 11,
 }
@@ -65,6 +67,9 @@ internal interface ILink
 
     /// <summary>The last measured round trip; null before the first.</summary>
     TimeSpan? RoundTrip { get; }
+
+    /// <summary>A number that changes when an envelope crosses the link, either way; a link that carries none may leave it at 0.</summary>
+    long Envelopes => 0;
 
     /// <summary>Ends once the link is down, with the reason.</summary>
     Task<LinkEnd> Ended { get; }

@@ -37,6 +37,8 @@ internal sealed partial class Link : ILink
     private volatile bool _isFlushing;
     private volatile bool _isUp;
     private bool _isDeaf;
+    private long _envelopesIn;
+    private long _envelopesOut;
 
     public Link(
         ConnectionContext connection, LinkPeer peer, bool isInitiator, Uri address, long number, INodeIdentity identity, LinkOptions options,
@@ -87,9 +89,23 @@ internal sealed partial class Link : ILink
     /// <summary>True once the other end's first record has confirmed the keys; false where the link ended before.</summary>
     public Task<bool> Up => _up.Task;
 
-    public bool TrySend(LinkFrame type, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body) => head.Length + body.Length <= MaxFrame
-        ? _queue.TryAdd(type, head, body)
-        : throw new ArgumentException($"A frame holds {MaxFrame} bytes, not {head.Length + body.Length}.", nameof(body));
+    // Sums of two plain counters: an increment that another overwrites still changes the sum.
+    public long Envelopes => Volatile.Read(ref _envelopesIn) + Volatile.Read(ref _envelopesOut);
+
+    public bool TrySend(LinkFrame type, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body)
+    {
+        if (head.Length + body.Length > MaxFrame)
+        {
+            throw new ArgumentException($"A frame holds {MaxFrame} bytes, not {head.Length + body.Length}.", nameof(body));
+        }
+
+        if (type == LinkFrame.Envelope)
+        {
+            _envelopesOut++;
+        }
+
+        return _queue.TryAdd(type, head, body);
+    }
 
     public ValueTask WaitForRoomAsync(CancellationToken cancellationToken) => _queue.WaitForRoomAsync(cancellationToken);
 
@@ -238,7 +254,8 @@ internal sealed partial class Link : ILink
     {
         switch (type)
         {
-            case LinkFrame.Envelope or LinkFrame.Record or LinkFrame.Registry or LinkFrame.Redeem or LinkFrame.Redeemed:
+            case LinkFrame.Envelope or LinkFrame.Record or LinkFrame.Registry or LinkFrame.Redeem or LinkFrame.Redeemed or LinkFrame.Membership:
+                _envelopesIn += type == LinkFrame.Envelope ? 1 : 0;
                 try
                 {
                     _handler.OnFrame(this, type, body);

@@ -4,15 +4,17 @@ using Dawn.Links;
 
 namespace Dawn.Membership;
 
-/// <summary>Keeps a link to every configured peer: dials, and dials again with capped, jittered, exponential backoff.</summary>
+/// <summary>Keeps a link to every configured peer and hub: dials, and dials again with capped, jittered, exponential backoff.</summary>
 internal sealed partial class Bootstrapper(
     DawnSettings settings,
     NodeIdentity self,
+    PeerTable peers,
     LinkTable links,
-    LinkDialer dialer,
+    LinkKeeper keeper,
+    INetworkWatch network,
     Random random,
     TimeProvider time,
-    ILogger<Bootstrapper> logger) : BackgroundService
+    ILogger<Bootstrapper> logger) : IHostedService, IDisposable
 {
     private static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan MaxDelay = TimeSpan.FromSeconds(30);
@@ -20,26 +22,56 @@ internal sealed partial class Bootstrapper(
     // A link that lived shorter than this counts as a failed dial: a peer that accepts and hangs up must not be hammered.
     private static readonly TimeSpan Healthy = TimeSpan.FromSeconds(10);
 
-    protected override Task ExecuteAsync(CancellationToken stoppingToken) =>
-        Task.WhenAll(Peers().Where(p => p.Node != self.Id).Select(p => KeepAsync(p, stoppingToken)));
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Lock _lock = new();
+    private CancellationTokenSource _hurry = new();
+
+    /// <summary>Ends when it was stopped.</summary>
+    public Task Running { get; private set; } = Task.CompletedTask;
+
+    public Task StartAsync(CancellationToken cancellationToken)
+    {
+        network.Changed += Hurry;
+        Running = Task.WhenAll(Peers().Where(p => p.Peer.Node != self.Id).Select(p => KeepAsync(p.Peer, p.LearnedFrom, _stop.Token)));
+        return Task.CompletedTask;
+    }
+
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        network.Changed -= Hurry;
+        await _stop.CancelAsync();
+        await Running.WaitAsync(cancellationToken);
+    }
+
+    public void Dispose()
+    {
+        _stop.Dispose();
+        _hurry.Dispose();
+    }
 
     // What the configuration names, and where a ticket led.
-    private IEnumerable<PeerAddress> Peers() =>
-        settings.Bootstrap.Concat(self.Bootstrap.Select(text => PeerAddress.TryParse(text, out var peer) ? peer! : null).OfType<PeerAddress>()).Distinct();
+    private IEnumerable<(PeerAddress Peer, string LearnedFrom)> Peers() =>
+        settings.Hubs.Concat(settings.Bootstrap).Select(peer => (peer, Learned.Bootstrap))
+            .Concat(self.Bootstrap.Select(text => PeerAddress.TryParse(text, out var peer) ? peer! : null).OfType<PeerAddress>().Select(peer => (peer, Learned.Ticket)))
+            .DistinctBy(p => p.Item1);
 
-    private async Task KeepAsync(PeerAddress peer, CancellationToken cancellationToken)
+    private async Task KeepAsync(PeerAddress peer, string learnedFrom, CancellationToken cancellationToken)
     {
+        // Nobody's start waits for a transport.
+        await Task.Yield();
         var delay = FirstDelay;
         var node = peer.Node;
         string? said = null;
+        peers.Expect(peer.Address, learnedFrom);
         while (!cancellationToken.IsCancellationRequested)
         {
             long? up = null;
             try
             {
                 // Whoever answered before: two addresses of one node, each dialled for itself, would replace each other's links for ever.
-                var link = node is { } known && links.TryGet(known, out var existing) ? existing : await dialer.DialAsync(peer.Address, peer.Node, cancellationToken);
+                var link = node is { } known && links.TryGet(known, out var existing) ? existing : await keeper.DialAsync(peer.Address, peer.Node, cancellationToken);
                 (node, up, said) = (link.Remote, time.GetTimestamp(), null);
+                keeper.Pin(link.Remote);
                 await link.Ended.WaitAsync(cancellationToken);
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -56,15 +88,45 @@ internal sealed partial class Bootstrapper(
             }
 
             delay = up is { } since && time.GetElapsedTime(since) >= Healthy ? FirstDelay : delay * 2 < MaxDelay ? delay * 2 : MaxDelay;
-            try
+            if (await PauseAsync(delay * (0.5 + Jitter()), cancellationToken))
             {
-                await Task.Delay(delay * (0.5 + Jitter()), time, cancellationToken);
-            }
-            catch (OperationCanceledException)
-            {
-                return;
+                delay = FirstDelay;
             }
         }
+    }
+
+    // True where the network changed meanwhile: what could not be reached may now be.
+    private async Task<bool> PauseAsync(TimeSpan delay, CancellationToken cancellationToken)
+    {
+        CancellationToken hurry;
+        lock (_lock)
+        {
+            hurry = _hurry.Token;
+        }
+
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(hurry, cancellationToken);
+        try
+        {
+            await Task.Delay(delay, time, either.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            // The loop looks whether it is to end.
+        }
+
+        return hurry.IsCancellationRequested;
+    }
+
+    private void Hurry()
+    {
+        CancellationTokenSource before;
+        lock (_lock)
+        {
+            (before, _hurry) = (_hurry, new());
+        }
+
+        before.Cancel();
+        before.Dispose();
     }
 
     private double Jitter()

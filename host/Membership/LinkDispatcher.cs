@@ -3,8 +3,8 @@ using Dawn.Routing;
 
 namespace Dawn.Membership;
 
-/// <summary>Hands what happens on links to whom it concerns: envelopes to routing, records to membership, tickets to admission.</summary>
-internal sealed class LinkDispatcher(Router router, RecordExchange records, Admission admission) : ILinkHandler
+/// <summary>Hands what happens on links to whom it concerns: envelopes to routing, records and what is said of the mesh to membership, tickets to admission.</summary>
+internal sealed class LinkDispatcher(Router router, RecordExchange records, Admission admission, Mesh mesh) : ILinkHandler
 {
     public void OnUp(ILink link)
     {
@@ -12,6 +12,7 @@ internal sealed class LinkDispatcher(Router router, RecordExchange records, Admi
         if (link.Certificate is not null)
         {
             records.Add(link);
+            mesh.OnUp(link);
             router.OnLinkChanged(link.Remote);
         }
     }
@@ -29,6 +30,9 @@ internal sealed class LinkDispatcher(Router router, RecordExchange records, Admi
             case LinkFrame.Registry when link.Certificate is not null:
                 records.OnRegistry(link, body);
                 break;
+            case LinkFrame.Membership when link.Certificate is not null:
+                mesh.OnFrame(link, body);
+                break;
             case LinkFrame.Redeem when link.Certificate is null:
                 admission.OnRedeem(link, body);
                 break;
@@ -43,6 +47,7 @@ internal sealed class LinkDispatcher(Router router, RecordExchange records, Admi
         if (link.Certificate is not null)
         {
             records.Remove(link);
+            mesh.OnDown(link, reason);
             router.OnLinkChanged(link.Remote);
         }
     }

@@ -86,6 +86,13 @@ internal sealed partial class Listeners(DawnSettings settings, PluginHost plugin
         _bound.Clear();
     }
 
+    /// <summary>Looks anew at what addresses this machine has, and has the node tell them.</summary>
+    public void Refresh()
+    {
+        Publish();
+        Changed?.Invoke();
+    }
+
     /// <summary>Puts this machine's addresses in place of wildcards; loopback stays only where nothing else is.</summary>
     internal static ImmutableArray<Uri> Expand(ImmutableArray<Uri> bound, IReadOnlyList<IPAddress> local)
     {

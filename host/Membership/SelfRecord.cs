@@ -16,7 +16,7 @@ internal sealed partial class SelfRecord(
     RecordTable table,
     RecordExchange exchange,
     TimeProvider time,
-    ILogger<SelfRecord> logger) : BackgroundService
+    ILogger<SelfRecord> logger) : BackgroundService, IRecordPublisher
 {
     private const string SequenceFile = "record.sequence";
 
@@ -101,6 +101,8 @@ internal sealed partial class SelfRecord(
         await CommitAsync(cancellationToken);
         exchange.Spread(self.Id);
     }
+
+    void IRecordPublisher.Publish() => Want();
 
     /// <summary>True for agents that anyone but this node may call: only those are told to the network.</summary>
     public static bool IsShared(IHostedAgent agent) =>

@@ -78,7 +78,18 @@ internal static class NodeServices
         services.AddSingleton<ITicketPsks>(s => s.GetRequiredService<Admission>());
         services.AddSingleton<Listeners>();
         services.AddSingleton<SelfRecord>();
+        services.AddSingleton<IRecordPublisher>(s => s.GetRequiredService<SelfRecord>());
+        services.AddSingleton<INetworkWatch, SystemNetworkWatch>();
+        services.AddSingleton<MembershipMetrics>();
+        services.AddSingleton<PeerTable>();
+        // Late, since sessions in turn have links opened.
+        services.AddSingleton(s => ActivatorUtilities.CreateInstance<LinkKeeper>(s, new Func<NodeId, bool>(node => s.GetRequiredService<SessionTable>().Sessions(node).Length > 0)));
+        services.AddSingleton<IPathOpener>(s => s.GetRequiredService<LinkKeeper>());
+        services.AddSingleton<Mesh>();
+        services.AddSingleton<NetworkFollower>();
         services.AddSingleton<Bootstrapper>();
+        services.AddSingleton(s => ActivatorUtilities.CreateInstance<Discovery>(
+            s, new Func<IReadOnlyList<IPeerDiscovery>>(() => s.GetRequiredService<PluginHost>().Discoveries), new Func<IReadOnlyList<Uri>>(() => s.GetRequiredService<Listeners>().Addresses)));
 
         // Gateway.
         services.AddSingleton(GatewayOf(settings));
@@ -119,7 +130,11 @@ internal static class NodeServices
         // Only now, when all that a neighbour may ask for is there.
         services.AddHostedService(s => s.GetRequiredService<Listeners>());
         services.AddHostedService(s => s.GetRequiredService<SelfRecord>());
+        services.AddHostedService(s => s.GetRequiredService<LinkKeeper>());
+        services.AddHostedService(s => s.GetRequiredService<Mesh>());
+        services.AddHostedService(s => s.GetRequiredService<NetworkFollower>());
         services.AddHostedService(s => s.GetRequiredService<Bootstrapper>());
+        services.AddHostedService(s => s.GetRequiredService<Discovery>());
     }
 
     public static GatewaySettings GatewayOf(DawnSettings settings) => new(

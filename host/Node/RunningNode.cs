@@ -27,6 +27,7 @@ internal sealed class RunningNode : INodeView, INodeControl
         parts.Directory.Changed += () => Changed?.Invoke(NodeFacts.Agents | NodeFacts.Status);
         parts.Records.Changed += _ => Changed?.Invoke(NodeFacts.Peers | NodeFacts.Registry);
         parts.Records.Conflicts.Found += _ => Changed?.Invoke(NodeFacts.Peers | NodeFacts.Registry | NodeFacts.Status);
+        parts.Peers.Changed += _ => Changed?.Invoke(NodeFacts.Peers | NodeFacts.Status);
         parts.Router.PathChanged += _ => Changed?.Invoke(NodeFacts.Links | NodeFacts.Peers | NodeFacts.Status);
         parts.Plugins.Changed += () => Changed?.Invoke(NodeFacts.Plugins | NodeFacts.Status);
         parts.Settings.Changed += () => Changed?.Invoke(NodeFacts.Config | NodeFacts.Status);
@@ -64,13 +65,11 @@ internal sealed class RunningNode : INodeView, INodeControl
         get
         {
             var links = _parts.Links.Snapshot.ToDictionary(l => l.Remote);
-            var records = _parts.Records.Snapshot().Where(r => r.Node != _parts.Self.Id).ToDictionary(r => r.Node);
-            return [.. from node in links.Keys.Union(records.Keys).Order()
-                       let link = links.GetValueOrDefault(node)
-                       let addresses = records.TryGetValue(node, out var record) ? record.Addresses : []
+            return [.. from peer in _parts.Peers.Snapshot
+                       let link = links.GetValueOrDefault(peer.Node)
                        select new PeerInfo(
-                           node.ToString(), _parts.Records.Conflicts.Find(node) is not null ? "conflict" : link is null ? "known" : "connected", [.. addresses.Select(PeerAddress.Text)],
-                           link?.Address.Scheme, link is null ? null : Encryption(link.IsSealed), link?.RoundTrip?.TotalMilliseconds)];
+                           peer.Node.ToString(), _parts.Records.Conflicts.Find(peer.Node) is not null ? "conflict" : peer.State, [.. peer.Addresses.Select(PeerAddress.Text)],
+                           link?.Address.Scheme, link is null ? null : Encryption(link.IsSealed), link is null ? null : (peer.RoundTrip ?? link.RoundTrip)?.TotalMilliseconds, peer.LearnedFrom)];
         }
     }
 
@@ -168,6 +167,7 @@ internal sealed record NodeParts(
     IAgentHost Host,
     AgentDirectory Directory,
     RecordTable Records,
+    PeerTable Peers,
     Router Router,
     LinkTable Links,
     LinkDialer Dialer,

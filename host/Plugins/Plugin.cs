@@ -45,6 +45,8 @@ internal sealed class Plugin : IAsyncDisposable
 
     public ImmutableArray<IAgentRegistry> Registries { get; private set; } = [];
 
+    public ImmutableArray<IPeerDiscovery> Discoveries { get; private set; } = [];
+
     public AssemblyAgent? Agent { get; private set; }
 
     /// <summary>Dies after disposal, once nothing in the process holds the plugin any more.</summary>
@@ -66,6 +68,7 @@ internal sealed class Plugin : IAsyncDisposable
             _services = BuildServices(assembly, manifest, setup, settings.ForPlugin(isAgent, manifest?.Settings ?? []));
             Transports = [.. _services.GetServices<IPeerTransport>()];
             Registries = [.. _services.GetServices<IAgentRegistry>()];
+            Discoveries = [.. _services.GetServices<IPeerDiscovery>()];
             if (setup is not null)
             {
                 var options = setup.Build(manifest!.Id, Version, manifest.Title, manifest.Description, _services);
@@ -93,7 +96,7 @@ internal sealed class Plugin : IAsyncDisposable
         }
 
         var (services, loader, agent, clients) = (_services, _loader, Agent, _clients);
-        (_services, _loader, Agent, _clients, Transports, Registries) = (null, null, null, null, [], []);
+        (_services, _loader, Agent, _clients, Transports, Registries, Discoveries) = (null, null, null, null, [], [], []);
         try
         {
             foreach (var service in Enumerable.Reverse(_started))

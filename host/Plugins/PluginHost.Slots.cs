@@ -123,7 +123,7 @@ internal sealed partial class PluginHost
             (slot.Plugin, slot.Schemes, slot.Registries) = (null, [], []);
         }
 
-        if (!plugin.Transports.IsEmpty)
+        if (!plugin.Transports.IsEmpty || !plugin.Discoveries.IsEmpty)
         {
             RaiseChanged();
         }

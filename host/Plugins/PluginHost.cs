@@ -59,6 +59,18 @@ internal sealed partial class PluginHost(PluginHostOptions options, IAgentHost a
     /// <summary>The transport of a URI scheme; null where no plugin that is active offers it.</summary>
     public IPeerTransport? FindTransport(string scheme) => _transports.GetValueOrDefault(scheme);
 
+    /// <summary>The discoveries of all active plugins, in the order of the plugins' names. Who runs one lets go of it when it is no longer here.</summary>
+    public IReadOnlyList<IPeerDiscovery> Discoveries
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return [.. _slots.Values.Where(s => s.Plugin is not null).OrderBy(s => s.Folder.Name, StringComparer.Ordinal).SelectMany(s => s.Plugin!.Discoveries)];
+            }
+        }
+    }
+
     /// <summary>The registries that plugins offer, by plugin. From then on none is taken any more: a node has one, from its start to its end.</summary>
     /// <remarks>Called once, after the start. Waits for plugins that are called <c>registry-…</c> and still loading, as long as any plugin may take.</remarks>
     public async Task<IReadOnlyList<(string Plugin, IAgentRegistry Registry)>> TakeRegistriesAsync(CancellationToken cancellationToken)

@@ -16,6 +16,7 @@ internal sealed partial class SessionTable
             return;
         }
 
+        var problem = await OpenPathAsync(target, cancellationToken);
         using var patience = new CancellationTokenSource(PathPatience, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken, _stopping.Token);
         try
@@ -26,7 +27,31 @@ internal sealed partial class SessionTable
         {
             throw _stopping.IsCancellationRequested
                 ? new MeshException(MeshError.Stopping, "The node is stopping.")
-                : new MeshException(MeshError.Unreachable, $"There is no way to node {target.ToShortString()} now, so nothing was sent. 'dawn peers' shows who is connected.");
+                : problem ?? new MeshException(MeshError.Unreachable, $"There is no way to node {target.ToShortString()} now, so nothing was sent. 'dawn peers' shows who is connected.");
+        }
+    }
+
+    // What can't be dialled may still dial this node.
+    private async ValueTask<MeshException?> OpenPathAsync(NodeId target, CancellationToken cancellationToken)
+    {
+        if (paths is null)
+        {
+            return null;
+        }
+
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stopping.Token);
+        try
+        {
+            await paths.OpenPathAsync(target, either.Token);
+            return null;
+        }
+        catch (MeshException e)
+        {
+            return e;
+        }
+        catch (OperationCanceledException) when (_stopping.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            throw new MeshException(MeshError.Stopping, "The node is stopping.");
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using Dawn.Identity;
+using Dawn.Membership;
 using Dawn.Noise;
 using Dawn.Routing;
 
@@ -7,8 +8,10 @@ namespace Dawn.Sessions;
 
 /// <summary>All sessions of this node: opens, accepts and reuses them, and gives each envelope to its own. Thread-safe.</summary>
 /// <param name="acceptor">Serves what others open; lazy, since agents call through this table in turn.</param>
+/// <param name="paths">Opens a way to a node without one; null where nobody can.</param>
 internal sealed partial class SessionTable(
-    IEnvelopePort port, INodeIdentity identity, SessionSettings settings, Lazy<IChannelAcceptor> acceptor, Entropy entropy, TimeProvider time, ILogger<SessionTable> logger)
+    IEnvelopePort port, INodeIdentity identity, SessionSettings settings, Lazy<IChannelAcceptor> acceptor, Entropy entropy, TimeProvider time, ILogger<SessionTable> logger,
+    IPathOpener? paths = null)
     : IEnvelopeReceiver, IHostedService
 {
     /// <summary>Sessions at once.</summary>

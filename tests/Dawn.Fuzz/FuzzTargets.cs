@@ -21,6 +21,7 @@ public static class FuzzTargets
         ["evidence"] = () => new EvidenceTarget(),
         ["record"] = () => new NodeRecordTarget(),
         ["registry"] = () => new RegistryTarget(),
+        ["membership"] = () => new MembershipTarget(),
         ["certificate"] = () => new CertificateTarget(),
         ["ticket"] = () => new TicketTarget(),
         ["redemption"] = () => new RedemptionTarget(),

@@ -107,13 +107,15 @@ internal sealed record AgentInfo(string Address, string Node, string Agent, stri
 /// <param name="State"><c>connected</c>, <c>known</c>, <c>suspect</c>, <c>dead</c> or <c>conflict</c>.</param>
 /// <param name="Transport">The scheme of the link in use; null where there is none.</param>
 /// <param name="Encryption"><c>sealed</c> or <c>clear</c>; null where there is no link.</param>
+/// <param name="Learned">Where it was heard of first: <c>bootstrap</c>, <c>ticket</c>, <c>gossip</c>, <c>dialled us</c> or the name of a discovery such as <c>mdns</c>.</param>
 internal sealed record PeerInfo(
     string Node,
     string State,
     IReadOnlyList<string> Addresses,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Transport,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Encryption,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] double? RttMs);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] double? RttMs,
+    string? Learned = null);
 
 /// <param name="Direction"><c>out</c> where this node dialled, else <c>in</c>.</param>
 /// <param name="Epoch">How often its keys have been replaced.</param>

@@ -16,7 +16,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace Dawn.Tests.Membership;
 
 /// <summary>A whole node but for plugins and gateway, of the production's parts, over an in-memory network. It hosts the agent <c>echo</c>.</summary>
-internal sealed class MeshNode : IAsyncDisposable
+internal sealed class MeshNode : IAsyncDisposable, IRecordPublisher
 {
     public const string Secret = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
@@ -25,13 +25,19 @@ internal sealed class MeshNode : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly List<(IConnectionListener Listener, Task Accepting)> _listening = [];
     private readonly AgentHost _host;
+    private readonly CapturedTransport _transport;
+    private readonly Lock _publishing = new();
     private ulong _sequence;
+    private string[] _agents = [];
+    private bool _isMeshed;
+    private bool _isCrashed;
 
     /// <param name="directory">Of a node that has joined; null for a new member of the network with <see cref="Secret"/>.</param>
     public MeshNode(InMemoryNetwork network, TimeProvider time, EncryptionMode encryption = EncryptionMode.Required, TempDirectory? directory = null)
     {
         (_directory, _time) = (directory ?? new(), time);
         Transport = new InMemoryTransport(network, IPAddress.Parse("203.0.113.1"));
+        _transport = new(Transport);
         Self = NodeIdentity.Open(_directory.Open(), "home", directory is null ? Secret : null, time, Entropy.System);
         Encryption = encryption;
         var (options, key) = (new LinkOptions { Encryption = encryption }, new StaticKey(Entropy.System));
@@ -39,15 +45,18 @@ internal sealed class MeshNode : IAsyncDisposable
         Exchange = new(Records, Self, time, NullLogger<RecordExchange>.Instance);
         Admission = new(Self, new TicketStore(_directory.Open(), time), Entropy.System, time, NullLogger<Admission>.Instance);
         var handshake = new LinkHandshake(Self, key, options, Entropy.System, time, Admission);
-        Links = new(Self, options, () => new LinkDispatcher(Router!, Exchange, Admission), time, NullLogger<LinkTable>.Instance);
-        Dialer = new(scheme => scheme == "mem" ? Transport : null, handshake, Links, options, time);
+        Links = new(Self, options, () => new LinkDispatcher(Router!, Exchange, Admission, Mesh!), time, NullLogger<LinkTable>.Instance);
+        Dialer = new(scheme => scheme == "mem" ? _transport : null, handshake, Links, options, time);
         Listener = new(handshake, Links, options, time, NullLogger<LinkListener>.Instance);
         Router = new(Self, new DecentralizedMode(), Links, () => Sessions!, NullLogger<Router>.Instance);
         _host = new(NullLogger<AgentHost>.Instance, time);
         var acceptor = new Lazy<IChannelAcceptor>(_host);
-        Sessions = new(Router, Self, new(key, encryption), acceptor, Entropy.System, time, NullLogger<SessionTable>.Instance);
+        Peers = new(Self, Records, Random, time, NullLogger<PeerTable>.Instance);
+        Keeper = new(Peers, Links, Dialer, node => Sessions!.Sessions(node).Length > 0, Metrics, time, NullLogger<LinkKeeper>.Instance);
+        Mesh = new(Self, Records, Peers, Links, Keeper, this, Random, Metrics, time, NullLogger<Mesh>.Instance);
+        Sessions = new(Router, Self, new(key, encryption), acceptor, Entropy.System, time, NullLogger<SessionTable>.Instance, Keeper);
         _ = Sessions.StartAsync(CancellationToken.None);
-        Directory = new(Self, _host, Records, Router);
+        Directory = new(Self, _host, Records, Router, Peers);
         Calls = new(Self, Sessions, acceptor);
         _host.TryAdd(Agent);
     }
@@ -76,6 +85,18 @@ internal sealed class MeshNode : IAsyncDisposable
 
     public SessionTable Sessions { get; }
 
+    public Random Random { get; } = new(1);
+
+    public MembershipMetrics Metrics { get; } = new();
+
+    public PeerTable Peers { get; }
+
+    public LinkKeeper Keeper { get; }
+
+    public Mesh Mesh { get; }
+
+    public TempDirectory Data => _directory;
+
     public AgentDirectory Directory { get; }
 
     public AgentDialer Calls { get; }
@@ -86,7 +107,7 @@ internal sealed class MeshNode : IAsyncDisposable
 
     public async Task<MeshNode> ListenAsync()
     {
-        var listener = await Transport.BindAsync(new UriEndPoint(new Uri("mem://host:0")));
+        var listener = await _transport.BindAsync(new UriEndPoint(new Uri("mem://host:0")));
         _listening.Add((listener, Listener.RunAsync(listener, _stop.Token)));
         return this;
     }
@@ -99,12 +120,67 @@ internal sealed class MeshNode : IAsyncDisposable
         await Eventually.HoldsAsync(() => other.Router.CanReach(Id));
     }
 
+    /// <summary>Listens, publishes a record that says where, and keeps itself in the mesh.</summary>
+    public async Task<MeshNode> MeshAsync(params string[] agents)
+    {
+        await ListenAsync();
+        (_isMeshed, _agents) = (true, agents);
+        Publish(agents);
+        await Keeper.StartAsync(CancellationToken.None);
+        await Mesh.StartAsync(CancellationToken.None);
+        return this;
+    }
+
+    /// <summary>Listens, and says where in each record that it publishes; its views and detector have no clock.</summary>
+    public async Task<MeshNode> ListenAsMeshAsync()
+    {
+        await ListenAsync();
+        (_isMeshed, _agents) = (true, ["echo"]);
+        Publish(_agents);
+        return this;
+    }
+
+    /// <summary>Listens elsewhere from now on, and says so.</summary>
+    public async Task MoveAsync()
+    {
+        var (listener, _) = _listening[0];
+        await listener.DisposeAsync();
+        _listening.RemoveAt(0);
+        await ListenAsync();
+        Publish(_agents);
+    }
+
+    /// <summary>Is gone without a word, but for its directory.</summary>
+    public async Task CrashAsync()
+    {
+        _isCrashed = true;
+        foreach (var (listener, _) in _listening)
+        {
+            await listener.DisposeAsync();
+        }
+
+        _transport.AbortAll();
+        await Keeper.StopAsync(CancellationToken.None);
+        await Mesh.StopAsync(CancellationToken.None);
+        await Links.CloseAllAsync(LinkEnd.Broken).WaitAsync(Patience);
+    }
+
+    void IRecordPublisher.Publish() => Publish(_agents);
+
     /// <summary>Signs a record and spreads it, as the node does of itself.</summary>
     public NodeRecord Publish(params string[] agents)
     {
+        lock (_publishing)
+        {
+            return PublishOne(agents);
+        }
+    }
+
+    private NodeRecord PublishOne(string[] agents)
+    {
         _sequence = Math.Max(_sequence + 1, (ulong)_time.GetUtcNow().ToUnixTimeMilliseconds());
         var cards = agents.Select(id => new AgentCard(id, id, [.. new byte[32]], ["say"])).ToImmutableArray();
-        var record = NodeRecord.Sign(Self, _sequence, _time.GetUtcNow(), Encryption, [], cards, out _);
+        var record = NodeRecord.Sign(Self, _sequence, _time.GetUtcNow(), Encryption, _isMeshed ? [.. _listening.Select(l => ((UriEndPoint)l.Listener.EndPoint).Uri)] : [], cards, out _);
         Records.Put(record, out _);
         Exchange.Spread(Id);
         return record;
@@ -154,6 +230,8 @@ internal sealed class MeshNode : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await Sessions.StopAsync(CancellationToken.None);
+        await Keeper.StopAsync(CancellationToken.None);
+        await Mesh.StopAsync(CancellationToken.None);
         await Links.CloseAllAsync().WaitAsync(Patience);
         await _stop.CancelAsync();
         foreach (var (listener, accepting) in _listening)
@@ -163,8 +241,58 @@ internal sealed class MeshNode : IAsyncDisposable
         }
 
         await _host.DisposeAsync();
+        Metrics.Dispose();
         Self.Dispose();
-        _directory.Dispose();
+        if (!_isCrashed)
+        {
+            _directory.Dispose();
+        }
+    }
+
+    // So that all connections can end as they do when a process dies.
+    private sealed class CapturedTransport(IPeerTransport inner) : IPeerTransport
+    {
+        private readonly ConcurrentBag<ConnectionContext> _connections = [];
+
+        public IReadOnlyCollection<string> Schemes => inner.Schemes;
+
+        public async ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default) =>
+            new CapturedListener(await inner.BindAsync(endpoint, cancellationToken), _connections);
+
+        public async ValueTask<ConnectionContext> ConnectAsync(EndPoint endpoint, CancellationToken cancellationToken = default)
+        {
+            var connection = await inner.ConnectAsync(endpoint, cancellationToken);
+            _connections.Add(connection);
+            return connection;
+        }
+
+        public void AbortAll()
+        {
+            foreach (var connection in _connections)
+            {
+                connection.Abort();
+            }
+        }
+    }
+
+    private sealed class CapturedListener(IConnectionListener inner, ConcurrentBag<ConnectionContext> connections) : IConnectionListener
+    {
+        public EndPoint EndPoint => inner.EndPoint;
+
+        public async ValueTask<ConnectionContext?> AcceptAsync(CancellationToken cancellationToken = default)
+        {
+            var connection = await inner.AcceptAsync(cancellationToken);
+            if (connection is not null)
+            {
+                connections.Add(connection);
+            }
+
+            return connection;
+        }
+
+        public ValueTask UnbindAsync(CancellationToken cancellationToken = default) => inner.UnbindAsync(cancellationToken);
+
+        public ValueTask DisposeAsync() => inner.DisposeAsync();
     }
 }
 

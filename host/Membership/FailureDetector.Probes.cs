@@ -1,0 +1,71 @@
+namespace Dawn.Membership;
+
+// Probes that come, and answers to those that went.
+internal sealed partial class FailureDetector
+{
+    public void OnMessage(NodeId from, MembershipMessage message, TimeSpan now)
+    {
+        switch (message)
+        {
+            case Probe probe:
+                Send(from, new ProbeAnswer(probe.Number));
+                OnAlive(from);
+                break;
+            case ProbeAnswer answer:
+                OnAnswer(from, answer.Number, now);
+                break;
+            case ProbeRequest request when request.Target == self:
+                Send(from, new ProbeResult(request.Number, true));
+                break;
+            case ProbeRequest request when _helping.Count < MaxHelping:
+                var helping = new Helping(from, request.Number, request.Target, now + ProbeTimeout);
+                _helping.Add(helping);
+                Help(helping);
+                break;
+            case ProbeResult { IsAlive: true } result when _probing.Find(p => p.Number == result.Number && p.Asked?.Contains(from) == true) is { } probing:
+                _probing.Remove(probing);
+                break;
+            case ProbeResult { IsAlive: false } result when _probing.Find(p => p.Number == result.Number && p.Asked?.Contains(from) == true) is { } probing:
+                // All helpers have spoken: no need to wait out the time.
+                probing.Asked!.Remove(from);
+                if (probing.Asked.Count == 0)
+                {
+                    _probing.Remove(probing);
+                    Fail(probing.Target);
+                }
+
+                break;
+        }
+    }
+
+    private void OnAnswer(NodeId from, uint number, TimeSpan now)
+    {
+        if (_probing.Find(p => p.Target == from && p.Number == number) is { } probing)
+        {
+            _probing.Remove(probing);
+            _selfDoubt = Math.Max(0, _selfDoubt - 1);
+            Measured?.Invoke(from, now - probing.Since);
+        }
+
+        foreach (var helping in _helping.Where(h => h.Target == from && h.Own == number).ToList())
+        {
+            _helping.Remove(helping);
+            Send(helping.Requester, new ProbeResult(helping.Number, true));
+        }
+
+        OnAlive(from);
+    }
+
+    private void Help(Helping helping)
+    {
+        if (isLinked(helping.Target))
+        {
+            helping.Own = _number++;
+            Send(helping.Target, new Probe(helping.Own.Value));
+        }
+        else
+        {
+            effects.Add(new Effect.Dial(helping.Target));
+        }
+    }
+}

@@ -1,0 +1,342 @@
+namespace Dawn.Membership;
+
+/// <summary>
+/// Who of the network still lives: SWIM (Das, Gupta, Motivala, DSN 2002) with Lifeguard's doubt of oneself (Dadgar, Phillips, Currey, 2018), as a pure
+/// state machine. Messages, links, records and time come in; what is to be done goes into <paramref name="effects"/>. Not thread-safe.
+/// </summary>
+/// <remarks>
+/// One word of somebody else kills nobody: a suspicion counts for one record of the suspect alone, which has the time of <see cref="SuspicionOf"/> to publish
+/// a newer one, and an answer to a probe of one's own outweighs what others say.
+/// </remarks>
+/// <param name="neighbours">Who is probed.</param>
+/// <param name="isLinked">True where a probe can be sent.</param>
+internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<NodeId>> neighbours, Func<NodeId, bool> isLinked, Random random, List<Effect> effects)
+{
+    public static readonly TimeSpan ProbeEvery = TimeSpan.FromSeconds(1);
+    public static readonly TimeSpan ProbeTimeout = TimeSpan.FromMilliseconds(500);
+    public static readonly TimeSpan MaxSuspicion = TimeSpan.FromSeconds(8);
+    public const int Helpers = 3;
+
+    /// <summary>Accusers of one record that are heard and passed on; what more say is no news.</summary>
+    public const int MaxAccusers = 3;
+
+    // Lifeguard: a node whose own probes fail may itself be what is slow, and gives answers more time.
+    private const int MaxDoubt = 4;
+
+    private const int MaxHelping = 64;
+
+    private readonly List<NodeId> _round = [];
+    private readonly List<Probing> _probing = [];
+    private readonly List<Helping> _helping = [];
+    private readonly SortedDictionary<NodeId, Doubted> _doubted = [];
+    private TimeSpan _nextProbe = TimeSpan.FromMilliseconds(random.Next((int)ProbeEvery.TotalMilliseconds));
+    private uint _number = (uint)random.Next();
+    private int _selfDoubt;
+
+    private sealed record Probing(NodeId Target, uint Number, TimeSpan Since)
+    {
+        public TimeSpan Due { get; set; }
+
+        /// <summary>Null until the direct probe has failed.</summary>
+        public List<NodeId>? Asked { get; set; }
+    }
+
+    private sealed record Helping(NodeId Requester, uint Number, NodeId Target, TimeSpan Due)
+    {
+        public uint? Own { get; set; }
+    }
+
+    private sealed class Doubted(ulong sequence)
+    {
+        public ulong Sequence { get; } = sequence;
+
+        public PeerHealth Health { get; set; }
+
+        /// <summary>When a suspect is dead.</summary>
+        public TimeSpan Due { get; set; }
+
+        public List<NodeId> Accusers { get; } = [];
+
+        /// <summary>The first statement, for the suspect to refute when it comes back; null where it left by itself.</summary>
+        public MembershipMessage? Statement { get; set; }
+    }
+
+    /// <summary>Nodes known, this one aside.</summary>
+    public int Members { get; set; }
+
+    /// <summary>Those that failed to answer, in all.</summary>
+    public long Failures { get; private set; }
+
+    public long Probes { get; private set; }
+
+    /// <summary>Raised with a direct probe's round trip.</summary>
+    public Action<NodeId, TimeSpan>? Measured { get; init; }
+
+    /// <summary>When <see cref="OnTime"/> is due.</summary>
+    public TimeSpan Due => _probing.Select(p => p.Due).Concat(_helping.Select(h => h.Due))
+        .Concat(_doubted.Values.Where(d => d.Health == PeerHealth.Suspect).Select(d => d.Due)).Append(_nextProbe).Min();
+
+    /// <summary>How long a suspect has to refute.</summary>
+    public static TimeSpan SuspicionOf(int members)
+    {
+        var time = TimeSpan.FromSeconds(4 * Math.Log10(members + 1));
+        return time > MaxSuspicion ? MaxSuspicion : time < ProbeEvery ? ProbeEvery : time;
+    }
+
+    public PeerHealth HealthOf(NodeId node) => _doubted.TryGetValue(node, out var doubted) ? doubted.Health : PeerHealth.Alive;
+
+    public void OnTime(TimeSpan now)
+    {
+        foreach (var late in _probing.Where(p => p.Due <= now).ToList())
+        {
+            if (late.Asked is null)
+            {
+                AskOthers(late, now);
+            }
+            else
+            {
+                _probing.Remove(late);
+                Fail(late.Target);
+            }
+        }
+
+        foreach (var late in _helping.Where(h => h.Due <= now).ToList())
+        {
+            _helping.Remove(late);
+            Send(late.Requester, new ProbeResult(late.Number, false));
+        }
+
+        foreach (var (node, late) in _doubted.Where(d => d.Value.Health == PeerHealth.Suspect && d.Value.Due <= now).ToList())
+        {
+            late.Health = PeerHealth.Dead;
+            effects.Add(new Effect.Believe(node, PeerHealth.Dead));
+        }
+
+        if (_nextProbe <= now)
+        {
+            _nextProbe = now + ProbeEvery;
+            if (Next() is { } target)
+            {
+                Begin(target, now);
+            }
+        }
+    }
+
+    public void OnLinkUp(NodeId node, TimeSpan now)
+    {
+        if (_doubted.TryGetValue(node, out var doubted) && doubted is { Health: not PeerHealth.Alive, Statement: { } statement })
+        {
+            // It lives, and others don't know it yet: only a newer record of its own tells them.
+            Send(node, statement);
+        }
+
+        OnAlive(node);
+        foreach (var helping in _helping.Where(h => h.Target == node && h.Own is null))
+        {
+            Help(helping);
+        }
+    }
+
+    /// <param name="isBroken">It ended without a word: as good as a probe that failed.</param>
+    public void OnLinkDown(NodeId node, bool isBroken, TimeSpan now)
+    {
+        if (!isBroken)
+        {
+            // Closed by a word: whether its other end lives is nobody's question now.
+            _probing.RemoveAll(p => p.Target == node && p.Asked is null);
+            return;
+        }
+
+        if (HealthOf(node) == PeerHealth.Alive && !_probing.Exists(p => p.Target == node && p.Asked is not null))
+        {
+            _probing.RemoveAll(p => p.Target == node);
+            var probing = new Probing(node, _number++, now);
+            _probing.Add(probing);
+            AskOthers(probing, now);
+        }
+    }
+
+    /// <summary>A node said that it stops: signed, or on its own link.</summary>
+    /// <param name="sequence">Of its record.</param>
+    /// <returns>False where it was known.</returns>
+    public bool OnLeft(NodeId node, ulong sequence)
+    {
+        if (_doubted.TryGetValue(node, out var known) && (known.Sequence > sequence || known is { Health: PeerHealth.Dead, Statement: null }))
+        {
+            return false;
+        }
+
+        _doubted[node] = new(sequence) { Health = PeerHealth.Dead };
+        _probing.RemoveAll(p => p.Target == node);
+        effects.Add(new Effect.Believe(node, PeerHealth.Dead));
+        return true;
+    }
+
+    /// <summary>A record of the node came: a newer one than what was doubted clears it.</summary>
+    public void OnRecord(NodeId node, ulong sequence)
+    {
+        if (_doubted.TryGetValue(node, out var doubted) && sequence > doubted.Sequence)
+        {
+            _doubted.Remove(node);
+            if (doubted.Health != PeerHealth.Alive)
+            {
+                effects.Add(new Effect.Believe(node, PeerHealth.Alive));
+            }
+        }
+    }
+
+    /// <summary>The node is no longer known at all.</summary>
+    public void Forget(NodeId node)
+    {
+        _doubted.Remove(node);
+        _probing.RemoveAll(p => p.Target == node);
+    }
+
+    /// <summary>Takes a suspicion whose signature holds and whose sequence is that of the suspect's newest known record.</summary>
+    /// <returns>True where it is news, to be passed on.</returns>
+    public bool OnSuspicion(Suspicion suspicion, TimeSpan now)
+    {
+        if (suspicion.Suspect == self)
+        {
+            // Somebody could not reach this node: it may well be this node's fault.
+            _selfDoubt = Math.Min(MaxDoubt, _selfDoubt + 1);
+            effects.Add(new Effect.Refute());
+            return false;
+        }
+
+        if (!IsNews(suspicion))
+        {
+            return false;
+        }
+
+        if (!_doubted.TryGetValue(suspicion.Suspect, out var doubted) || doubted.Sequence < suspicion.Sequence)
+        {
+            _doubted[suspicion.Suspect] = doubted = new(suspicion.Sequence);
+        }
+
+        doubted.Accusers.Add(suspicion.Accuser);
+        doubted.Statement ??= suspicion;
+        Suspect(suspicion.Suspect, doubted, now);
+        if (suspicion.Accuser != self && isLinked(suspicion.Suspect) && !_probing.Exists(p => p.Target == suspicion.Suspect))
+        {
+            Begin(suspicion.Suspect, now);
+        }
+
+        return true;
+    }
+
+    /// <summary>False for what would change nothing: asked before its signature is verified.</summary>
+    public bool IsNews(Suspicion suspicion) => suspicion.Suspect == self || !_doubted.TryGetValue(suspicion.Suspect, out var doubted)
+        || doubted.Sequence < suspicion.Sequence
+        || (doubted.Sequence == suspicion.Sequence && doubted.Health != PeerHealth.Dead && doubted.Accusers.Count < MaxAccusers && !doubted.Accusers.Contains(suspicion.Accuser));
+
+    /// <summary>Suspects a node of which no record is known, so that nobody else can be told.</summary>
+    public void SuspectUnknown(NodeId node, TimeSpan now)
+    {
+        if (!_doubted.TryGetValue(node, out var doubted))
+        {
+            _doubted[node] = doubted = new(0);
+        }
+
+        Suspect(node, doubted, now);
+    }
+
+    // The accusers stay, so that the same statement does not come around as news again.
+    private void OnAlive(NodeId node)
+    {
+        if (_doubted.TryGetValue(node, out var doubted) && doubted.Health != PeerHealth.Alive)
+        {
+            doubted.Health = PeerHealth.Alive;
+            effects.Add(new Effect.Believe(node, PeerHealth.Alive));
+        }
+    }
+
+    private void Suspect(NodeId node, Doubted doubted, TimeSpan now)
+    {
+        if (doubted.Health == PeerHealth.Alive)
+        {
+            doubted.Health = PeerHealth.Suspect;
+            doubted.Due = now + SuspicionOf(Members);
+            effects.Add(new Effect.Believe(node, PeerHealth.Suspect));
+        }
+    }
+
+    private void Begin(NodeId target, TimeSpan now)
+    {
+        var probing = new Probing(target, _number++, now) { Due = now + Patience };
+        _probing.Add(probing);
+        Probes++;
+        if (isLinked(target))
+        {
+            Send(target, new Probe(probing.Number));
+        }
+        else
+        {
+            AskOthers(probing, now);
+        }
+    }
+
+    private void AskOthers(Probing probing, TimeSpan now)
+    {
+        List<NodeId> others = [.. neighbours().Where(n => n != probing.Target && isLinked(n) && HealthOf(n) == PeerHealth.Alive)];
+        probing.Asked = [];
+        while (probing.Asked.Count < Helpers && others.Count > 0)
+        {
+            var at = random.Next(others.Count);
+            probing.Asked.Add(others[at]);
+            Send(others[at], new ProbeRequest(probing.Number, probing.Target));
+            others.RemoveAt(at);
+        }
+
+        // A helper has as long as this node had, and its answer must come back.
+        probing.Due = probing.Asked.Count > 0 ? now + 2 * Patience : now;
+        if (probing.Asked.Count == 0)
+        {
+            _probing.Remove(probing);
+            Fail(probing.Target);
+        }
+    }
+
+    private void Fail(NodeId target)
+    {
+        Failures++;
+        _selfDoubt = Math.Min(MaxDoubt, _selfDoubt + 1);
+        if (HealthOf(target) == PeerHealth.Alive)
+        {
+            effects.Add(new Effect.Accuse(target));
+        }
+    }
+
+    private TimeSpan Patience => ProbeTimeout * (1 + _selfDoubt);
+
+    // Round robin over a shuffled list, so that the time to notice is bounded (SWIM, 4.3).
+    private NodeId? Next()
+    {
+        for (var refilled = false; ; refilled = true)
+        {
+            while (_round.Count > 0)
+            {
+                var next = _round[^1];
+                _round.RemoveAt(_round.Count - 1);
+                if (neighbours().Contains(next) && !_probing.Exists(p => p.Target == next))
+                {
+                    return next;
+                }
+            }
+
+            if (refilled)
+            {
+                return null;
+            }
+
+            _round.AddRange(neighbours());
+            for (var i = _round.Count - 1; i > 0; i--)
+            {
+                var j = random.Next(i + 1);
+                (_round[i], _round[j]) = (_round[j], _round[i]);
+            }
+        }
+    }
+
+    private void Send(NodeId to, MembershipMessage message) => effects.Add(new Effect.Send(to, message));
+}

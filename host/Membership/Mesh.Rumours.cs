@@ -1,0 +1,110 @@
+using Dawn.Identity;
+using Dawn.Links;
+
+namespace Dawn.Membership;
+
+// What nodes say about others: signed, and believed within limits alone.
+internal sealed partial class Mesh
+{
+    // For each accuser: five neighbours may die at once, and then it has nobody to accuse for a while.
+    private static readonly TimeSpan AccusationInterval = TimeSpan.FromSeconds(5);
+    private const int AccusationBurst = 10;
+
+    // A clock may be so far ahead, as with records.
+    private static readonly TimeSpan MaxAhead = NodeRecord.MaxAhead;
+
+    private readonly Dictionary<NodeId, Gcra> _accusers = [];
+
+    // What is cheap to refuse is refused before its signature is looked at.
+    private void OnSuspicion(ILink link, Suspicion suspicion)
+    {
+        if (suspicion.Suspect == suspicion.Accuser || _records.Find(suspicion.Suspect)?.Sequence != suspicion.Sequence || !IsMember(link, suspicion.Accuser) || IsAhead(suspicion.Time))
+        {
+            return;
+        }
+
+        lock (_lock)
+        {
+            if (!_detector.IsNews(suspicion))
+            {
+                return;
+            }
+        }
+
+        if (!suspicion.IsSigned)
+        {
+            // Whoever passes a statement on has verified it.
+            _ = link.CloseAsync(LinkEnd.Protocol, "a suspicion whose signature is wrong");
+            return;
+        }
+
+        if (!MayAccuse(suspicion.Accuser))
+        {
+            _metrics.Dropped(MessageClass.Rumours);
+            return;
+        }
+
+        Do(now => Hear(suspicion, link.Remote, now));
+    }
+
+    private void OnLeave(ILink link, Leave leave)
+    {
+        if (leave.Node == _self.Id || _records.Find(leave.Node) is not { } record || leave.Sequence < record.Sequence || IsAhead(leave.Time) || (leave.Node != link.Remote && _links.TryGet(leave.Node, out _)))
+        {
+            return;
+        }
+
+        lock (_lock)
+        {
+            if (_detector.HealthOf(leave.Node) == PeerHealth.Dead)
+            {
+                return;
+            }
+        }
+
+        if (!leave.IsSigned)
+        {
+            _ = link.CloseAsync(LinkEnd.Protocol, "a farewell whose signature is wrong");
+            return;
+        }
+
+        Do(_ =>
+        {
+            if (_detector.OnLeft(leave.Node, leave.Sequence))
+            {
+                _wanted.Add(new Effect.Spread(leave, link.Remote));
+            }
+        });
+    }
+
+    private bool IsMember(ILink link, NodeId node) => node == link.Remote || _records.Find(node) is not null;
+
+    private bool IsAhead(ulong unixMilliseconds) => unixMilliseconds > (ulong)(_time.GetUtcNow() + MaxAhead).ToUnixTimeMilliseconds();
+
+    private bool MayAccuse(NodeId accuser)
+    {
+        lock (_lock)
+        {
+            var now = Now;
+            if (!_accusers.TryGetValue(accuser, out var limit))
+            {
+                foreach (var idle in _accusers.Where(a => a.Value.IsIdle(now)).Select(a => a.Key).ToList())
+                {
+                    _accusers.Remove(idle);
+                }
+
+                _accusers.Add(accuser, limit = new(AccusationInterval, AccusationBurst));
+            }
+
+            return limit.TryTake(now);
+        }
+    }
+
+    private void Hear(Suspicion suspicion, NodeId? from, TimeSpan now)
+    {
+        if (_detector.OnSuspicion(suspicion, now))
+        {
+            _wanted.Add(new Effect.Spread(suspicion, from));
+        }
+    }
+}

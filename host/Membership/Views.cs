@@ -1,0 +1,369 @@
+using System.Collections.Immutable;
+
+namespace Dawn.Membership;
+
+/// <summary>
+/// Whom this node keeps links with, and whom it would ask next: HyParView (Leitão, Pereira, Rodrigues, DSN 2007) as a pure state machine.
+/// Messages, links and time come in; what is to be sent and dialled goes into <paramref name="effects"/>. Not thread-safe.
+/// </summary>
+/// <remarks>
+/// It differs from the paper where links outlive views: being a neighbour is agreed by a question and its answer, so that both ends mean the same,
+/// and a shuffle's reply goes back the way its question came instead of over a connection of its own.
+/// </remarks>
+/// <param name="isDialable">True for nodes whose verified record gives an address, and that are not known to be dead.</param>
+/// <param name="dialable">All of them, in the order of their NodeIds.</param>
+internal sealed partial class Views(NodeId self, Func<NodeId, bool> isDialable, Func<IReadOnlyList<NodeId>> dialable, Random random, List<Effect> effects)
+{
+    public const int MaxActive = 5;
+    public const int MaxPassive = 30;
+    public const byte ActiveWalk = 6;
+    public const byte PassiveWalk = 3;
+
+    public static readonly TimeSpan ShuffleEvery = TimeSpan.FromSeconds(10);
+
+    // Who has nobody can't wait for the next shuffle.
+    private static readonly TimeSpan RetryAlone = TimeSpan.FromSeconds(2);
+
+    // For a dial and an answer.
+    private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(12);
+
+    private const int ShuffledActive = 3, ShuffledPassive = 4;
+
+    // Ways back for replies; a reply takes a few round trips, and each neighbour starts a walk every ten seconds.
+    private const int MaxWalks = 256;
+
+    private readonly List<NodeId> _active = [];
+    private readonly List<NodeId> _passive = [];
+    private readonly SortedSet<NodeId> _linked = [];
+    private readonly List<Question> _asking = [];
+    private readonly HashSet<NodeId> _refused = [];
+    private readonly Queue<(ulong Walk, NodeId From, ImmutableArray<NodeId> Sent)> _walks = new();
+    private TimeSpan _nextShuffle = TimeSpan.FromMilliseconds(random.Next((int)ShuffleEvery.TotalMilliseconds));
+    private TimeSpan _nextRetry;
+
+    private sealed record Question(NodeId Node, MembershipMessage Message, TimeSpan Until)
+    {
+        public bool IsSent { get; set; }
+    }
+
+    public IReadOnlyList<NodeId> Active => _active;
+
+    public IReadOnlyList<NodeId> Passive => _passive;
+
+    /// <summary>True for neighbours, and for those that are asked to become one.</summary>
+    public bool IsWanted(NodeId node) => _active.Contains(node) || _asking.Exists(q => q.Node == node);
+
+    /// <summary>When <see cref="OnTime"/> is due.</summary>
+    public TimeSpan Due => _asking.Select(q => q.Until).Append(_nextShuffle).Append(_active.Count == 0 ? _nextRetry : _nextShuffle).Min();
+
+    public void OnTime(TimeSpan now)
+    {
+        foreach (var late in _asking.Where(q => q.Until <= now).ToList())
+        {
+            _asking.Remove(late);
+            _refused.Add(late.Node);
+        }
+
+        if (_active.Count == 0 && _nextRetry <= now)
+        {
+            _nextRetry = now + RetryAlone;
+            _refused.Clear();
+        }
+
+        if (_nextShuffle <= now)
+        {
+            _nextShuffle = now + ShuffleEvery;
+            _refused.Clear();
+            Refill();
+            Shuffle();
+        }
+
+        Fill(now);
+    }
+
+    /// <summary>A link came, or took the place of another.</summary>
+    /// <param name="dialled">By this node: it then has the first word, so that the two don't ask each other at once.</param>
+    public void OnLinkUp(NodeId node, bool dialled, TimeSpan now)
+    {
+        _linked.Add(node);
+        if (_asking.Find(q => q.Node == node) is { } question)
+        {
+            Pose(question);
+        }
+        else if (dialled && !_active.Contains(node) && _active.Count < MaxActive)
+        {
+            Ask(node, _active.Count == 0 ? new Join() : new Neighbour(false), now);
+        }
+    }
+
+    /// <param name="isClean">It was closed by a word; else its other end may be gone.</param>
+    public void OnLinkDown(NodeId node, bool isClean, TimeSpan now)
+    {
+        _linked.Remove(node);
+        if (_asking.RemoveAll(q => q.Node == node && q.IsSent) > 0)
+        {
+            _refused.Add(node);
+        }
+
+        if (_active.Remove(node))
+        {
+            if (isClean)
+            {
+                Remember(node);
+            }
+
+            // Somebody else first: this one was given up, by its own will or by the network's.
+            _refused.Add(node);
+        }
+
+        Fill(now);
+    }
+
+    public void OnDialFailed(NodeId node, TimeSpan now)
+    {
+        if (_asking.RemoveAll(q => q.Node == node && !q.IsSent) > 0)
+        {
+            _passive.Remove(node);
+            Fill(now);
+        }
+    }
+
+    /// <summary>A node became dialable: its record came, or it came back.</summary>
+    public void OnDialable(NodeId node, TimeSpan now)
+    {
+        if (_passive.Count < MaxPassive)
+        {
+            Remember(node);
+        }
+
+        Fill(now);
+    }
+
+    /// <summary>A node is believed to be dead, or is no longer known.</summary>
+    public void OnGone(NodeId node, TimeSpan now)
+    {
+        _passive.Remove(node);
+        _asking.RemoveAll(q => q.Node == node);
+        if (_active.Remove(node) && _linked.Contains(node))
+        {
+            Send(node, new Disconnect());
+        }
+
+        Fill(now);
+    }
+
+    /// <summary>A node probed this one, as it does with its neighbours alone: where only one end counts the other, it learns so.</summary>
+    public void OnProbed(NodeId from)
+    {
+        if (!IsWanted(from))
+        {
+            Send(from, new Disconnect());
+        }
+    }
+
+    public void OnMessage(NodeId from, MembershipMessage message, TimeSpan now)
+    {
+        switch (message)
+        {
+            case Join:
+                Accept(from, isAccepted: true);
+                foreach (var other in _active.Where(n => n != from).ToList())
+                {
+                    Send(other, new ForwardJoin(ActiveWalk, from));
+                }
+
+                break;
+            case ForwardJoin walk:
+                OnForwardJoin(from, walk, now);
+                break;
+            case Neighbour question:
+                Accept(from, question.IsUrgent || _active.Count < MaxActive || _active.Contains(from));
+                break;
+            case NeighbourAnswer answer:
+                OnAnswer(from, answer.IsAccepted);
+                break;
+            case Disconnect when _active.Remove(from):
+                _refused.Add(from);
+                Remember(from);
+                break;
+            case Shuffle walk:
+                OnShuffle(from, walk);
+                break;
+            case ShuffleReply reply:
+                OnShuffleReply(reply);
+                break;
+        }
+
+        Fill(now);
+    }
+
+    private void OnForwardJoin(NodeId from, ForwardJoin walk, TimeSpan now)
+    {
+        var newcomer = walk.Newcomer;
+        if (newcomer == self || _active.Contains(newcomer))
+        {
+            return;
+        }
+
+        // A longer walk than any node begins would be one that never ends.
+        var ttl = Math.Min(walk.Ttl, ActiveWalk);
+        if (ttl == PassiveWalk)
+        {
+            Remember(newcomer);
+        }
+
+        List<NodeId> others = [.. _active.Where(n => n != from && n != newcomer)];
+        if (ttl > 0 && others.Count > 0)
+        {
+            Send(Pick(others), new ForwardJoin((byte)(ttl - 1), newcomer));
+        }
+        else if (isDialable(newcomer) || _linked.Contains(newcomer))
+        {
+            Ask(newcomer, new Neighbour(true), now);
+        }
+    }
+
+    private void Accept(NodeId node, bool isAccepted)
+    {
+        if (isAccepted)
+        {
+            Add(node);
+        }
+        else
+        {
+            Remember(node);
+        }
+
+        Send(node, new NeighbourAnswer(isAccepted));
+    }
+
+    private void OnAnswer(NodeId from, bool isAccepted)
+    {
+        var wasAsked = _asking.RemoveAll(q => q.Node == from && q.IsSent) > 0;
+        if (!isAccepted)
+        {
+            _refused.Add(from);
+        }
+        else if (wasAsked)
+        {
+            Add(from);
+        }
+        else if (!_active.Contains(from))
+        {
+            // Too late: the other end must not count on this one.
+            Send(from, new Disconnect());
+        }
+    }
+
+    // Records tell of all nodes; without them a view that a partition emptied would stay as empty as its neighbours'.
+    private void Refill()
+    {
+        _passive.RemoveAll(node => !isDialable(node));
+        if (_passive.Count < MaxPassive)
+        {
+            foreach (var node in Sample([.. dialable().Where(IsNews)], MaxPassive - _passive.Count))
+            {
+                Remember(node);
+            }
+        }
+    }
+
+    private void Fill(TimeSpan now)
+    {
+        while (_active.Count + _asking.Count < MaxActive)
+        {
+            List<NodeId> candidates = [.. _passive.Where(n => !_refused.Contains(n) && !IsWanted(n) && (_linked.Contains(n) || isDialable(n)))];
+            if (candidates.Count == 0)
+            {
+                return;
+            }
+
+            var linked = candidates.Where(_linked.Contains).ToList();
+            Ask(Pick(linked.Count > 0 ? linked : candidates), new Neighbour(_active.Count == 0), now);
+        }
+    }
+
+    private void Ask(NodeId node, MembershipMessage message, TimeSpan now)
+    {
+        // One more than places at most: the end of a newcomer's walk asks even when it has neighbours enough.
+        if (IsWanted(node) || _asking.Count > MaxActive)
+        {
+            return;
+        }
+
+        var question = new Question(node, message, now + AnswerTimeout);
+        _asking.Add(question);
+        if (_linked.Contains(node))
+        {
+            Pose(question);
+        }
+        else
+        {
+            effects.Add(new Effect.Dial(node));
+        }
+    }
+
+    private void Pose(Question question)
+    {
+        question.IsSent = true;
+        Send(question.Node, question.Message);
+    }
+
+    private void Add(NodeId node)
+    {
+        if (node == self || _active.Contains(node))
+        {
+            return;
+        }
+
+        if (_active.Count >= MaxActive)
+        {
+            var dropped = Pick(_active);
+            _active.Remove(dropped);
+            // What it answered before it hears of this no longer counts.
+            _asking.RemoveAll(q => q.Node == dropped);
+            Send(dropped, new Disconnect());
+            _refused.Add(dropped);
+            Remember(dropped);
+        }
+
+        _active.Add(node);
+        _passive.Remove(node);
+        _refused.Remove(node);
+    }
+
+    private bool IsNews(NodeId node) => node != self && !_active.Contains(node) && !_passive.Contains(node) && isDialable(node);
+
+    private void Remember(NodeId node)
+    {
+        if (!IsNews(node))
+        {
+            return;
+        }
+
+        if (_passive.Count >= MaxPassive)
+        {
+            _passive.RemoveAt(random.Next(_passive.Count));
+        }
+
+        _passive.Add(node);
+    }
+
+    private NodeId Pick(List<NodeId> from) => from[random.Next(from.Count)];
+
+    private ImmutableArray<NodeId> Sample(List<NodeId> from, int count)
+    {
+        List<NodeId> rest = [.. from];
+        var sample = ImmutableArray.CreateBuilder<NodeId>();
+        while (sample.Count < count && rest.Count > 0)
+        {
+            var at = random.Next(rest.Count);
+            sample.Add(rest[at]);
+            rest.RemoveAt(at);
+        }
+
+        return sample.ToImmutable();
+    }
+
+    private void Send(NodeId to, MembershipMessage message) => effects.Add(new Effect.Send(to, message));
+}
