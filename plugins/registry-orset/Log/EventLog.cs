@@ -1,0 +1,501 @@
+using System.Runtime.CompilerServices;
+using System.Threading.Channels;
+using Microsoft.Extensions.Logging;
+
+namespace Dawn.Registries.OrSet;
+
+/// <summary>The accepted changes, on the disk: one writer takes all that waits as one transaction, so that many changes share one wait for the disk.</summary>
+/// <param name="refill">Called by the writer where lines are lost; must call <see cref="Refill"/>, under the lock that orders the calls of <see cref="Append"/>.</param>
+/// <remarks>
+/// A disk that fails costs nobody but those who wait for it: lines are kept up to a bound and tried again; beyond it they are dropped,
+/// and once the disk is well the log goes on with all records that are held by then.
+/// </remarks>
+internal sealed partial class EventLog(string directory, RegistrySettings settings, Action refill, TimeProvider time, ILogger logger)
+    : IAsyncDisposable
+{
+    // What may wait for the disk: minutes of a busy network's changes, and as much memory as half of all records.
+    private const int MaxWaiting = 16_384;
+    private const long MaxWaitingBytes = 32 * 1024 * 1024;
+
+    // A transaction's share, so that those who wait for the first of many lines don't wait for the last.
+    private const int MaxBatch = 1_024;
+    private const long MaxBatchBytes = 4 * 1024 * 1024;
+
+    private const int MaxBroken = 3;
+
+    private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LastPause = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan CompactionInterval = TimeSpan.FromHours(1);
+
+    private readonly string _path = Path.Combine(directory, "registry.db");
+    private readonly Lock _lock = new();
+    private readonly Queue<Waiting> _waiting = [];
+    private readonly List<(long Ticket, TaskCompletionSource Done)> _commits = [];
+    private readonly Channel<bool> _signal = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite, SingleReader = true });
+    private readonly CancellationTokenSource _stopping = new();
+    private Task _writing = Task.CompletedTask;
+    private LogFile? _file;
+    private IOException? _failure;
+    private bool _isBehind;
+    private bool _isStopped;
+    private long _waitingBytes;
+    private long _last;
+    private long _appended;
+    private long _written;
+    private long _sinceCompaction;
+    private long _lastCompaction;
+
+    /// <summary>Pages the file may have: for tests of a full disk.</summary>
+    internal long? MaxPages { get; set; }
+
+    /// <summary>The newest line's number on the disk.</summary>
+    internal long LastNumber
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _last;
+            }
+        }
+    }
+
+    /// <summary>Opens the file and reads it, or begins a new one where there is none or it is damaged. Where neither can be done, the log goes on trying.</summary>
+    public LogState Open(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return OpenFile(cancellationToken);
+        }
+        catch (IOException e)
+        {
+            Fail(e);
+            return LogState.Empty;
+        }
+    }
+
+    public void Start() => _writing = Task.Run(() => WriteAsync(_stopping.Token));
+
+    /// <summary>Takes a line, in the order of the calls. Never waits.</summary>
+    public void Append(DateTimeOffset at, RegistryEventKind kind, NodeId node, ulong sequence, ReadOnlyMemory<byte> encoded)
+    {
+        lock (_lock)
+        {
+            _appended++;
+            if (_isBehind)
+            {
+                return;
+            }
+
+            if (_waiting.Count >= MaxWaiting || _waitingBytes + encoded.Length > MaxWaitingBytes)
+            {
+                _isBehind = true;
+                Behind(_waiting.Count, directory);
+                return;
+            }
+
+            Enqueue(new(_appended, At(at), kind, node, sequence, encoded));
+        }
+
+        _signal.Writer.TryWrite(true);
+    }
+
+    /// <summary>Takes all records that are held, in place of the lines that wait or are lost.</summary>
+    public void Refill(DateTimeOffset at, IEnumerable<RegistryRecord> records)
+    {
+        lock (_lock)
+        {
+            (_waitingBytes, _isBehind) = (0, false);
+            _waiting.Clear();
+            foreach (var record in records)
+            {
+                Enqueue(new(_written, At(at), RegistryEventKind.Changed, record.Node, record.Sequence, record.Encoded));
+            }
+
+            if (_waiting.Count == 0)
+            {
+                Written(_appended);
+                return;
+            }
+
+            // Whoever waits for a line that was dropped waits for the last of these.
+            var last = _waiting.Count;
+            for (var i = 1; i <= last; i++)
+            {
+                var line = _waiting.Dequeue();
+                _waiting.Enqueue(i == last ? line with { Ticket = _appended } : line);
+            }
+        }
+    }
+
+    public async Task CommitAsync(CancellationToken cancellationToken)
+    {
+        TaskCompletionSource done;
+        lock (_lock)
+        {
+            if (_written >= _appended)
+            {
+                return;
+            }
+
+            if (_failure is not null || _isStopped)
+            {
+                throw new IOException(_failure?.Message ?? "The registry's log is closed: this node ends.", _failure);
+            }
+
+            done = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            _commits.Add((_appended, done));
+        }
+
+        await done.Task.WaitAsync(cancellationToken);
+    }
+
+    /// <summary>Lines on the disk, then those that wait for it.</summary>
+    public async IAsyncEnumerable<RegistryEvent> ReadAsync(DateTimeOffset? since, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        List<Waiting> waiting;
+        long first;
+        lock (_lock)
+        {
+            waiting = [.. _waiting];
+            first = _last + 1;
+            if (_file is null)
+            {
+                throw new IOException(_failure?.Message ?? "The registry's log is closed: this node ends.", _failure);
+            }
+        }
+
+        using (var reader = new Sqlite(_path, true))
+        {
+            var page = await ReadPageAsync(reader, 0);
+            while (page.Count > 0 && page[0].Number < first)
+            {
+                foreach (var line in page.Where(line => line.Number < first))
+                {
+                    yield return line;
+                }
+
+                page = await ReadPageAsync(reader, page[^1].Number);
+            }
+        }
+
+        for (var i = 0; i < waiting.Count; i++)
+        {
+            if (since is null || waiting[i].At >= since)
+            {
+                yield return waiting[i].Line(first + i);
+            }
+        }
+
+        Task<List<RegistryEvent>> ReadPageAsync(Sqlite reader, long after) => Task.Run(() => LogFile.ReadPage(reader, after, since), cancellationToken);
+    }
+
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        if (_isStopped)
+        {
+            return;
+        }
+
+        await _stopping.CancelAsync();
+        await _writing.WaitAsync(cancellationToken);
+        lock (_lock)
+        {
+            _isStopped = true;
+            Release(_failure ?? new IOException("The registry's log is closed: this node ends."));
+            _file?.Dispose();
+            _file = null;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        using var limit = new CancellationTokenSource(StopTimeout, time);
+        await StopAsync(limit.Token);
+        _stopping.Dispose();
+    }
+
+    private async Task WriteAsync(CancellationToken stopping)
+    {
+        var pause = FirstPause;
+        try
+        {
+            do
+            {
+                while (!TryWriteAll())
+                {
+                    await Task.Delay(pause, time, stopping);
+                    pause = pause * 2 < LastPause ? pause * 2 : LastPause;
+                }
+
+                pause = FirstPause;
+            }
+            while (await _signal.Reader.ReadAsync(stopping));
+        }
+        catch (OperationCanceledException)
+        {
+            // What came until then is written, if the disk is well.
+            TryWriteAll();
+        }
+    }
+
+    /// <returns>False where the disk fails.</returns>
+    private bool TryWriteAll()
+    {
+        try
+        {
+            if (_file is null)
+            {
+                OpenFile(CancellationToken.None);
+            }
+
+            if (MaxPages is { } pages)
+            {
+                _file!.LimitPages(pages);
+            }
+
+            while (true)
+            {
+                if (IsBehind())
+                {
+                    refill();
+                }
+
+                var (batch, ticket, bytes) = Batch();
+                if (batch.Count == 0)
+                {
+                    Recover();
+                    return true;
+                }
+
+                _file!.Append(batch);
+                Written(batch, ticket);
+                CompactIfDue(bytes);
+            }
+        }
+        catch (LogDamagedException e)
+        {
+            // The next try begins a new file, with all that is held.
+            TrySetAside(e);
+            return false;
+        }
+        catch (IOException e)
+        {
+            Fail(e);
+            return false;
+        }
+    }
+
+    private LogState OpenFile(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return OpenOnce(cancellationToken);
+        }
+        catch (LogDamagedException e)
+        {
+            TrySetAside(e);
+            return OpenOnce(cancellationToken);
+        }
+    }
+
+    private LogState OpenOnce(CancellationToken cancellationToken)
+    {
+        LogFile? file = null;
+        try
+        {
+            file = new(_path);
+            var state = file.ReadState(cancellationToken);
+            lock (_lock)
+            {
+                (_file, _last) = (file, file.LastNumber);
+            }
+
+            // The first compaction is due at once: the node may have slept for long.
+            (_lastCompaction, _sinceCompaction) = (0, settings.LogSize);
+            return state;
+        }
+        catch (Exception e)
+        {
+            file?.Dispose();
+            // A file that can't be made, as in a directory without rights, is a disk that fails.
+            throw e is UnauthorizedAccessException
+                ? new IOException($"{_path} can't be written ({e.Message}): give the node's user the right to write in {directory}.", e)
+                : e;
+        }
+    }
+
+    private void TrySetAside(LogDamagedException damage)
+    {
+        try
+        {
+            SetAside(damage);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Fail(new($"{_path} is damaged ({damage.Message}) and can't be moved aside ({e.Message}): move it away by hand.", e));
+        }
+    }
+
+    private void SetAside(LogDamagedException cause)
+    {
+        lock (_lock)
+        {
+            _file?.Dispose();
+            (_file, _isBehind) = (null, true);
+        }
+
+        var aside = $"{_path}.broken-{time.GetUtcNow():yyyyMMdd'T'HHmmss'Z'}";
+        foreach (var part in new[] { "", "-wal", "-shm" }.Where(part => File.Exists(_path + part)))
+        {
+            File.Move(_path + part, aside + part, true);
+        }
+
+        Broken(_path, cause.Message, aside);
+        // They are for people to look at; not more of them than anybody would.
+        foreach (var old in Directory.GetFiles(directory, "registry.db.broken-*Z").OrderDescending().Skip(MaxBroken))
+        {
+            foreach (var part in new[] { "", "-wal", "-shm" })
+            {
+                File.Delete(old + part);
+            }
+        }
+    }
+
+    private void CompactIfDue(long bytes)
+    {
+        _sinceCompaction += bytes;
+        if (_sinceCompaction < settings.LogSize / 8 && time.GetElapsedTime(_lastCompaction) < CompactionInterval)
+        {
+            return;
+        }
+
+        (_sinceCompaction, _lastCompaction) = (0, time.GetTimestamp());
+        if (_file!.Compact(time.GetUtcNow(), settings.LogSize, settings.LogAge) is var gone and > 0)
+        {
+            Compacted(gone, _file.Size);
+        }
+    }
+
+    private bool IsBehind()
+    {
+        lock (_lock)
+        {
+            return _isBehind;
+        }
+    }
+
+    private (List<RegistryEvent> Lines, long Ticket, long Bytes) Batch()
+    {
+        lock (_lock)
+        {
+            var (lines, ticket, bytes) = (new List<RegistryEvent>(Math.Min(_waiting.Count, MaxBatch)), 0L, 0L);
+            foreach (var line in _waiting)
+            {
+                if (lines.Count == MaxBatch || bytes > MaxBatchBytes)
+                {
+                    break;
+                }
+
+                lines.Add(line.Line(_last + 1 + lines.Count));
+                (ticket, bytes) = (line.Ticket, bytes + line.Encoded.Length);
+            }
+
+            return (lines, ticket, bytes);
+        }
+    }
+
+    private void Written(List<RegistryEvent> lines, long ticket)
+    {
+        lock (_lock)
+        {
+            _last = lines[^1].Number;
+            for (var i = 0; i < lines.Count; i++)
+            {
+                _waitingBytes -= _waiting.Dequeue().Encoded.Length;
+            }
+
+            Written(ticket);
+        }
+    }
+
+    private void Written(long ticket)
+    {
+        _written = Math.Max(_written, ticket);
+        foreach (var (_, done) in _commits.Where(commit => commit.Ticket <= _written))
+        {
+            done.TrySetResult();
+        }
+
+        _commits.RemoveAll(commit => commit.Ticket <= _written);
+    }
+
+    private void Enqueue(Waiting line)
+    {
+        _waiting.Enqueue(line);
+        _waitingBytes += line.Encoded.Length;
+    }
+
+    private void Fail(IOException cause)
+    {
+        lock (_lock)
+        {
+            if (_failure is null)
+            {
+                Failing(cause.Message);
+            }
+
+            _failure = cause;
+            Release(cause);
+        }
+    }
+
+    private void Recover()
+    {
+        lock (_lock)
+        {
+            if (_failure is not null)
+            {
+                Recovered(directory);
+            }
+
+            _failure = null;
+        }
+    }
+
+    private void Release(IOException cause)
+    {
+        foreach (var (_, done) in _commits)
+        {
+            done.TrySetException(new IOException(cause.Message, cause));
+        }
+
+        _commits.Clear();
+    }
+
+    // As exact as the file keeps it, so that a line is the same before and after.
+    private static DateTimeOffset At(DateTimeOffset time) => DateTimeOffset.FromUnixTimeMilliseconds(time.ToUnixTimeMilliseconds());
+
+    /// <summary>A line that waits for the disk.</summary>
+    /// <param name="Ticket">Who waits for this number of calls of <see cref="Append"/> may go on once the line is written.</param>
+    private sealed record Waiting(long Ticket, DateTimeOffset At, RegistryEventKind Kind, NodeId Node, ulong Sequence, ReadOnlyMemory<byte> Encoded)
+    {
+        public RegistryEvent Line(long number) => new(number, At, Kind, Node, Sequence, Encoded);
+    }
+
+    [LoggerMessage(LogLevel.Error, "The registry goes on in memory alone, and tries its log again and again: {Cause}")]
+    private partial void Failing(string cause);
+
+    [LoggerMessage(LogLevel.Information, "The registry's log in {Directory} is written again")]
+    private partial void Recovered(string directory);
+
+    [LoggerMessage(LogLevel.Warning, "The registry's log leaves out changes, for {Count} wait for the disk of {Directory}; it goes on with all records held once that is well")]
+    private partial void Behind(int count, string directory);
+
+    [LoggerMessage(LogLevel.Error, "The registry's log {Path} is damaged ({Cause}); it now lies at {Aside}, and the registry begins a new one, which peers refill. Check the disk; the old file may be deleted")]
+    private partial void Broken(string path, string cause, string aside);
+
+    [LoggerMessage(LogLevel.Information, "{Count} superseded lines went from the registry's log, which now has {Size} bytes")]
+    private partial void Compacted(int count, long size);
+}
