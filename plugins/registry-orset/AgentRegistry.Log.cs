@@ -35,9 +35,9 @@ internal sealed partial class AgentRegistry
             {
                 Remember(line, Highest, now);
             }
-            else if (Read(line, out var problem) is { } record && (problem = ProblemWith(new(record), null)) is null)
+            else if (Read(line, out var problem) is { } record && new Held(record) is var held && (problem = ProblemWith(held, null)) is null)
             {
-                Put(new(record), null);
+                Put(held, null);
             }
             else
             {
@@ -48,10 +48,10 @@ internal sealed partial class AgentRegistry
 
         foreach (var line in state.Conflicting)
         {
-            if (_conflicts.Length < MaxConflicts && _set.TryGet(line.Node, out var held) && held.Sequence == line.Sequence && Read(line, out _) is { } other)
+            if (_conflicts.Length < MaxConflicts && _set.TryGet(line.Node, out var one) && one.Sequence == line.Sequence && Read(line, out _) is { } other)
             {
-                var (one, two) = (held, new Held(other));
-                _conflicts = _conflicts.Add(Held.Join(one, two) == one ? new(one.Record, two.Record, line.At) : new(two.Record, one.Record, line.At));
+                var two = new Held(other);
+                _conflicts = _conflicts.Add(ReferenceEquals(Held.Join(one, two), one) ? new(one.Record, two.Record, line.At) : new(two.Record, one.Record, line.At));
             }
         }
 

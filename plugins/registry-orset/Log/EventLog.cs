@@ -212,7 +212,15 @@ internal sealed partial class EventLog(string directory, RegistrySettings settin
     public async ValueTask DisposeAsync()
     {
         using var limit = new CancellationTokenSource(StopTimeout, time);
-        await StopAsync(limit.Token);
+        try
+        {
+            await StopAsync(limit.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            // A disk that hangs; the process ends without it.
+        }
+
         _stopping.Dispose();
     }
 

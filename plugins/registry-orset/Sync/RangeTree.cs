@@ -11,8 +11,8 @@ namespace Dawn.Registries.OrSet;
 /// </remarks>
 internal sealed class RangeTree
 {
-    /// <summary>From one more on a range is split; so a range is listed where that costs less than splitting it twice.</summary>
-    public const int LeafSize = 32;
+    /// <summary>From one more on a range is split; so a range is listed where that takes about as many bytes as its parts' fingerprints would, and a step less.</summary>
+    public const int LeafSize = 16;
 
     private const int EntrySize = NodeId.Size + sizeof(ulong) + Digest.Size;
     private const byte LeafMark = 0;
