@@ -13,14 +13,6 @@ namespace Dawn.Registries.OrSet;
 internal sealed partial class EventLog(string directory, RegistrySettings settings, Action refill, TimeProvider time, ILogger logger)
     : IAsyncDisposable
 {
-    // What may wait for the disk: minutes of a busy network's changes, and as much memory as half of all records.
-    private const int MaxWaiting = 16_384;
-    private const long MaxWaitingBytes = 32 * 1024 * 1024;
-
-    // A transaction's share, so that those who wait for the first of many lines don't wait for the last.
-    private const int MaxBatch = 1_024;
-    private const long MaxBatchBytes = 4 * 1024 * 1024;
-
     private const int MaxBroken = 3;
 
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
@@ -29,20 +21,12 @@ internal sealed partial class EventLog(string directory, RegistrySettings settin
     private static readonly TimeSpan CompactionInterval = TimeSpan.FromHours(1);
 
     private readonly string _path = Path.Combine(directory, "registry.db");
-    private readonly Lock _lock = new();
-    private readonly Queue<Waiting> _waiting = [];
-    private readonly List<(long Ticket, TaskCompletionSource Done)> _commits = [];
+    private readonly LogQueue _queue = new();
     private readonly Channel<bool> _signal = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite, SingleReader = true });
     private readonly CancellationTokenSource _stopping = new();
     private Task _writing = Task.CompletedTask;
-    private LogFile? _file;
-    private IOException? _failure;
-    private bool _isBehind;
+    private volatile LogFile? _file;
     private bool _isStopped;
-    private long _waitingBytes;
-    private long _last;
-    private long _appended;
-    private long _written;
     private long _sinceCompaction;
     private long _lastCompaction;
 
@@ -50,16 +34,7 @@ internal sealed partial class EventLog(string directory, RegistrySettings settin
     internal long? MaxPages { get; set; }
 
     /// <summary>The newest line's number on the disk.</summary>
-    internal long LastNumber
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return _last;
-            }
-        }
-    }
+    internal long LastNumber => _queue.LastNumber;
 
     /// <summary>Opens the file and reads it, or begins a new one where there is none or it is damaged. Where neither can be done, the log goes on trying.</summary>
     public LogState Open(CancellationToken cancellationToken)
@@ -80,92 +55,30 @@ internal sealed partial class EventLog(string directory, RegistrySettings settin
     /// <summary>Takes a line, in the order of the calls. Never waits.</summary>
     public void Append(DateTimeOffset at, RegistryEventKind kind, NodeId node, ulong sequence, ReadOnlyMemory<byte> encoded)
     {
-        lock (_lock)
+        if (_queue.TryAppend(at, kind, node, sequence, encoded, out var isFirstLost))
         {
-            _appended++;
-            if (_isBehind)
-            {
-                return;
-            }
-
-            if (_waiting.Count >= MaxWaiting || _waitingBytes + encoded.Length > MaxWaitingBytes)
-            {
-                _isBehind = true;
-                Behind(_waiting.Count, directory);
-                return;
-            }
-
-            Enqueue(new(_appended, At(at), kind, node, sequence, encoded));
+            _signal.Writer.TryWrite(true);
         }
-
-        _signal.Writer.TryWrite(true);
+        else if (isFirstLost)
+        {
+            Behind(directory);
+        }
     }
 
     /// <summary>Takes all records that are held, in place of the lines that wait or are lost.</summary>
-    public void Refill(DateTimeOffset at, IEnumerable<RegistryRecord> records)
-    {
-        lock (_lock)
-        {
-            (_waitingBytes, _isBehind) = (0, false);
-            _waiting.Clear();
-            foreach (var record in records)
-            {
-                Enqueue(new(_written, At(at), RegistryEventKind.Changed, record.Node, record.Sequence, record.Encoded));
-            }
+    public void Refill(DateTimeOffset at, IEnumerable<RegistryRecord> records) => _queue.Refill(at, records);
 
-            if (_waiting.Count == 0)
-            {
-                Written(_appended);
-                return;
-            }
-
-            // Whoever waits for a line that was dropped waits for the last of these.
-            var last = _waiting.Count;
-            for (var i = 1; i <= last; i++)
-            {
-                var line = _waiting.Dequeue();
-                _waiting.Enqueue(i == last ? line with { Ticket = _appended } : line);
-            }
-        }
-    }
-
-    public async Task CommitAsync(CancellationToken cancellationToken)
-    {
-        TaskCompletionSource done;
-        lock (_lock)
-        {
-            if (_written >= _appended)
-            {
-                return;
-            }
-
-            if (_failure is not null || _isStopped)
-            {
-                throw new IOException(_failure?.Message ?? "The registry's log is closed: this node ends.", _failure);
-            }
-
-            done = new(TaskCreationOptions.RunContinuationsAsynchronously);
-            _commits.Add((_appended, done));
-        }
-
-        await done.Task.WaitAsync(cancellationToken);
-    }
+    public Task CommitAsync(CancellationToken cancellationToken) => _queue.WrittenAsync(cancellationToken);
 
     /// <summary>Lines on the disk, then those that wait for it.</summary>
     public async IAsyncEnumerable<RegistryEvent> ReadAsync(DateTimeOffset? since, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        List<Waiting> waiting;
-        long first;
-        lock (_lock)
+        if (_file is null)
         {
-            waiting = [.. _waiting];
-            first = _last + 1;
-            if (_file is null)
-            {
-                throw new IOException(_failure?.Message ?? "The registry's log is closed: this node ends.", _failure);
-            }
+            throw _queue.Failure;
         }
 
+        var waiting = _queue.Lines(out var first);
         using (var reader = new Sqlite(_path, true))
         {
             var page = await ReadPageAsync(reader, 0);
@@ -180,12 +93,9 @@ internal sealed partial class EventLog(string directory, RegistrySettings settin
             }
         }
 
-        for (var i = 0; i < waiting.Count; i++)
+        foreach (var line in waiting.Where(line => since is null || line.At >= since))
         {
-            if (since is null || waiting[i].At >= since)
-            {
-                yield return waiting[i].Line(first + i);
-            }
+            yield return line;
         }
 
         Task<List<RegistryEvent>> ReadPageAsync(Sqlite reader, long after) => Task.Run(() => LogFile.ReadPage(reader, after, since), cancellationToken);
@@ -200,13 +110,10 @@ internal sealed partial class EventLog(string directory, RegistrySettings settin
 
         await _stopping.CancelAsync();
         await _writing.WaitAsync(cancellationToken);
-        lock (_lock)
-        {
-            _isStopped = true;
-            Release(_failure ?? new IOException("The registry's log is closed: this node ends."));
-            _file?.Dispose();
-            _file = null;
-        }
+        _isStopped = true;
+        _queue.Close();
+        _file?.Dispose();
+        _file = null;
     }
 
     public async ValueTask DisposeAsync()
@@ -265,20 +172,24 @@ internal sealed partial class EventLog(string directory, RegistrySettings settin
 
             while (true)
             {
-                if (IsBehind())
+                if (_queue.IsBehind)
                 {
                     refill();
                 }
 
-                var (batch, ticket, bytes) = Batch();
+                var (batch, ticket, bytes) = _queue.Batch();
                 if (batch.Count == 0)
                 {
-                    Recover();
+                    if (_queue.Recover())
+                    {
+                        Recovered(directory);
+                    }
+
                     return true;
                 }
 
                 _file!.Append(batch);
-                Written(batch, ticket);
+                _queue.Written(batch.Count, ticket);
                 CompactIfDue(bytes);
             }
         }
@@ -315,11 +226,8 @@ internal sealed partial class EventLog(string directory, RegistrySettings settin
         {
             file = new(_path);
             var state = file.ReadState(cancellationToken);
-            lock (_lock)
-            {
-                (_file, _last) = (file, file.LastNumber);
-            }
-
+            _file = file;
+            _queue.LastNumber = file.LastNumber;
             // The first compaction is due at once: the node may have slept for long.
             (_lastCompaction, _sinceCompaction) = (0, settings.LogSize);
             return state;
@@ -348,12 +256,9 @@ internal sealed partial class EventLog(string directory, RegistrySettings settin
 
     private void SetAside(LogDamagedException cause)
     {
-        lock (_lock)
-        {
-            _file?.Dispose();
-            (_file, _isBehind) = (null, true);
-        }
-
+        _file?.Dispose();
+        _file = null;
+        _queue.IsBehind = true;
         var aside = $"{_path}.broken-{time.GetUtcNow():yyyyMMdd'T'HHmmss'Z'}";
         foreach (var part in new[] { "", "-wal", "-shm" }.Where(part => File.Exists(_path + part)))
         {
@@ -386,110 +291,12 @@ internal sealed partial class EventLog(string directory, RegistrySettings settin
         }
     }
 
-    private bool IsBehind()
-    {
-        lock (_lock)
-        {
-            return _isBehind;
-        }
-    }
-
-    private (List<RegistryEvent> Lines, long Ticket, long Bytes) Batch()
-    {
-        lock (_lock)
-        {
-            var (lines, ticket, bytes) = (new List<RegistryEvent>(Math.Min(_waiting.Count, MaxBatch)), 0L, 0L);
-            foreach (var line in _waiting)
-            {
-                if (lines.Count == MaxBatch || bytes > MaxBatchBytes)
-                {
-                    break;
-                }
-
-                lines.Add(line.Line(_last + 1 + lines.Count));
-                (ticket, bytes) = (line.Ticket, bytes + line.Encoded.Length);
-            }
-
-            return (lines, ticket, bytes);
-        }
-    }
-
-    private void Written(List<RegistryEvent> lines, long ticket)
-    {
-        lock (_lock)
-        {
-            _last = lines[^1].Number;
-            for (var i = 0; i < lines.Count; i++)
-            {
-                _waitingBytes -= _waiting.Dequeue().Encoded.Length;
-            }
-
-            Written(ticket);
-        }
-    }
-
-    private void Written(long ticket)
-    {
-        _written = Math.Max(_written, ticket);
-        foreach (var (_, done) in _commits.Where(commit => commit.Ticket <= _written))
-        {
-            done.TrySetResult();
-        }
-
-        _commits.RemoveAll(commit => commit.Ticket <= _written);
-    }
-
-    private void Enqueue(Waiting line)
-    {
-        _waiting.Enqueue(line);
-        _waitingBytes += line.Encoded.Length;
-    }
-
     private void Fail(IOException cause)
     {
-        lock (_lock)
+        if (_queue.Fail(cause))
         {
-            if (_failure is null)
-            {
-                Failing(cause.Message);
-            }
-
-            _failure = cause;
-            Release(cause);
+            Failing(cause.Message);
         }
-    }
-
-    private void Recover()
-    {
-        lock (_lock)
-        {
-            if (_failure is not null)
-            {
-                Recovered(directory);
-            }
-
-            _failure = null;
-        }
-    }
-
-    private void Release(IOException cause)
-    {
-        foreach (var (_, done) in _commits)
-        {
-            done.TrySetException(new IOException(cause.Message, cause));
-        }
-
-        _commits.Clear();
-    }
-
-    // As exact as the file keeps it, so that a line is the same before and after.
-    private static DateTimeOffset At(DateTimeOffset time) => DateTimeOffset.FromUnixTimeMilliseconds(time.ToUnixTimeMilliseconds());
-
-    /// <summary>A line that waits for the disk.</summary>
-    /// <param name="Ticket">Who waits for this number of calls of <see cref="Append"/> may go on once the line is written.</param>
-    private sealed record Waiting(long Ticket, DateTimeOffset At, RegistryEventKind Kind, NodeId Node, ulong Sequence, ReadOnlyMemory<byte> Encoded)
-    {
-        public RegistryEvent Line(long number) => new(number, At, Kind, Node, Sequence, Encoded);
     }
 
     [LoggerMessage(LogLevel.Error, "The registry goes on in memory alone, and tries its log again and again: {Cause}")]
@@ -498,8 +305,8 @@ internal sealed partial class EventLog(string directory, RegistrySettings settin
     [LoggerMessage(LogLevel.Information, "The registry's log in {Directory} is written again")]
     private partial void Recovered(string directory);
 
-    [LoggerMessage(LogLevel.Warning, "The registry's log leaves out changes, for {Count} wait for the disk of {Directory}; it goes on with all records held once that is well")]
-    private partial void Behind(int count, string directory);
+    [LoggerMessage(LogLevel.Warning, "The registry's log leaves out changes, for too many wait for the disk of {Directory}; it goes on with all records held once that is well")]
+    private partial void Behind(string directory);
 
     [LoggerMessage(LogLevel.Error, "The registry's log {Path} is damaged ({Cause}); it now lies at {Aside}, and the registry begins a new one, which peers refill. Check the disk; the old file may be deleted")]
     private partial void Broken(string path, string cause, string aside);
