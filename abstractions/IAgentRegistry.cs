@@ -96,7 +96,7 @@ public enum RegistryVerdict
     /// <summary>It has the sequence of another record of its node, and counts for less; the proof is kept.</summary>
     Conflict,
 
-    /// <summary>A limit is reached.</summary>
+    /// <summary>A limit is reached, or the record is over.</summary>
     Refused,
 }
 
