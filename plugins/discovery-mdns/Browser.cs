@@ -24,6 +24,12 @@ internal sealed class Browser : IParticipant
     private readonly ServiceCache _cache;
     private readonly Dictionary<Scope, Schedule> _schedules = [];
 
+    // All that is remembered is looked through at once, not for each packet of many.
+    private static readonly TimeSpan LookInterval = TimeSpan.FromMilliseconds(20);
+    private TimeSpan _nextLook;
+    private TimeSpan _lastLook;
+    private bool _hasChanged;
+
     // What the reader lacks is the difference of the two: however slow it is, nothing piles up.
     private readonly Lock _lock = new();
     private readonly Channel<bool> _changed = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
@@ -47,43 +53,35 @@ internal sealed class Browser : IParticipant
         {
             _schedules.Remove(gone);
         }
+
+        (_hasChanged, _nextLook) = (true, TimeSpan.Zero);
     }
 
     public void OnMessage(DnsMessage message, Scope scope, IPEndPoint source)
     {
         // Others listen at that port; what comes from another is nobody's answer (RFC 6762, 6).
-        if (message.IsResponse && source.Port == MulticastSocket.Port && _cache.Add(message, scope, _loop.Now))
+        if (message.IsResponse && source.Port == MulticastSocket.Port)
         {
-            Compare();
+            _hasChanged |= _cache.Add(message, scope, _loop.Now);
+            _nextLook = Earlier(_nextLook, _lastLook + LookInterval);
         }
     }
 
     public TimeSpan Run(TimeSpan now)
     {
-        if (_cache.Expire(now))
+        if (now < _nextLook)
         {
+            return _nextLook;
+        }
+
+        _lastLook = now;
+        if (_cache.Expire(now) || _hasChanged)
+        {
+            _hasChanged = false;
             Compare();
         }
 
-        var next = _cache.NextExpiry;
-        foreach (var scope in _loop.Socket.Scopes)
-        {
-            if (!_schedules.TryGetValue(scope, out var schedule))
-            {
-                _schedules[scope] = schedule = new(now + Delay(), FirstInterval);
-            }
-
-            if (schedule.Due <= now)
-            {
-                var known = _cache.Instances.Where(i => i.Scope.Interface == scope.Interface).Select(i => i.AsKnown(now)).OfType<DnsRecord>();
-                Send(scope, DnsMessage.Query([new(OwnServices.ServiceType, DnsType.Ptr)], known));
-                _schedules[scope] = schedule = new(now + schedule.Interval, schedule.Interval * 2 < MaxInterval ? schedule.Interval * 2 : MaxInterval);
-            }
-
-            next = Earlier(next, schedule.Due);
-        }
-
-        return Earlier(next, AskOn(now));
+        return _nextLook = Earlier(_cache.NextExpiry, Earlier(Query(now), AskOn(now)));
     }
 
     /// <summary>What changes, for one reader.</summary>
@@ -108,6 +106,29 @@ internal sealed class Browser : IParticipant
             _told.UnionWith(_present);
             return changes;
         }
+    }
+
+    private TimeSpan Query(TimeSpan now)
+    {
+        var next = TimeSpan.MaxValue;
+        foreach (var scope in _loop.Socket.Scopes)
+        {
+            if (!_schedules.TryGetValue(scope, out var schedule))
+            {
+                _schedules[scope] = schedule = new(now + Delay(), FirstInterval);
+            }
+
+            if (schedule.Due <= now)
+            {
+                var known = _cache.Instances.Where(i => i.Scope.Interface == scope.Interface).Select(i => i.AsKnown(now)).OfType<DnsRecord>();
+                Send(scope, DnsMessage.Query([new(OwnServices.ServiceType, DnsType.Ptr)], known));
+                _schedules[scope] = schedule = new(now + schedule.Interval, schedule.Interval * 2 < MaxInterval ? schedule.Interval * 2 : MaxInterval);
+            }
+
+            next = Earlier(next, schedule.Due);
+        }
+
+        return next;
     }
 
     // Asks for what instances lack, and whether what is about to expire still holds.

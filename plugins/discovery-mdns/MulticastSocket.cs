@@ -57,7 +57,11 @@ internal sealed partial class MulticastSocket : IMulticastSocket
             throw new IOException($"UDP port {Port} can't be shared: {e.Message}. Stop the program that holds it alone, or switch off discovery-mdns.", e);
         }
 
-        socket.Refresh();
+        if (!socket.Refresh())
+        {
+            socket.NoInterface();
+        }
+
         return socket;
     }
 
@@ -327,6 +331,9 @@ internal sealed partial class MulticastSocket : IMulticastSocket
 
     [LoggerMessage(LogLevel.Information, "Discovery by mDNS listens on: {Interfaces}")]
     private partial void Listening(string interfaces);
+
+    [LoggerMessage(LogLevel.Warning, "Discovery by mDNS has no interface: none is up and can multicast, or none that Interfaces names. They are looked for again every 15 s")]
+    private partial void NoInterface();
 
     [LoggerMessage(LogLevel.Warning, "{Interface} can't be used for mDNS over {Family}: {Cause}")]
     private partial void NotJoined(string @interface, string family, string cause);

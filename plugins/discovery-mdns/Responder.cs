@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Net;
 using Dawn.Discovery.Mdns.Messages;
 using Microsoft.Extensions.Logging;
@@ -23,6 +24,7 @@ internal sealed partial class Responder(MdnsLoop loop, OwnServices services, Ran
 
     private readonly Dictionary<(Scope Scope, OwnName Name), Claim> _claims = [];
     private readonly Queue<TimeSpan> _conflicts = [];
+    private ImmutableArray<LinkInterface> _links = loop.Socket.Interfaces;
 
     private enum Phase
     {
@@ -72,10 +74,12 @@ internal sealed partial class Responder(MdnsLoop loop, OwnServices services, Ran
         }
 
         // Those that stayed may have other addresses: the announcement says so, and the bit in it flushes what was (RFC 6762, 8.4).
-        foreach (var claim in _claims.Values.Where(c => c.Phase != Phase.Probing))
+        foreach (var claim in _claims.Values.Where(c => c.Phase != Phase.Probing && LinkOf(c.Scope) is { } link && !_links.Contains(link)))
         {
             claim.Announce(loop.Now);
         }
+
+        _links = loop.Socket.Interfaces;
     }
 
     public TimeSpan Run(TimeSpan now)

@@ -187,7 +187,7 @@ internal sealed class ServiceCache(DnsName serviceType, Func<TextData, bool> isW
         }
 
         // Those that just came may be of use in a moment.
-        var useless = Instances.Where(i => i.Received < now - Grace && (Resolve(i) is not { } resolved || !isWanted(resolved.Text))).MinBy(i => i.Received);
+        var useless = Instances.Where(i => i.Received < now - Grace && (TextOf(i) is not { } text || !isWanted(text) || Missing(i).Any())).MinBy(i => i.Received);
         if (useless is null)
         {
             _evictionsLeft = 0;

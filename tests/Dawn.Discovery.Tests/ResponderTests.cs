@@ -274,6 +274,19 @@ public class ResponderTests
     }
 
     [Fact]
+    public void Changes_elsewhere_are_not_announced()
+    {
+        var machine = new Machine(_lan, 1, "192.0.2.1");
+        machine.Tell();
+        _lan.Pass(5);
+        machine.Socket.Connect(3, new FakeLan(_lan.Time));
+        machine.Socket.Change(machine.Socket.Interfaces[0], new LinkInterface(3, "lan1", false, [IPAddress.Parse("198.51.100.1")]));
+        _lan.Log.Clear();
+        _lan.Pass(20);
+        Assert.Empty(_lan.Log);
+    }
+
+    [Fact]
     public void An_interface_that_went_away_is_forgotten()
     {
         var machine = new Machine(_lan, 1, "192.0.2.1");

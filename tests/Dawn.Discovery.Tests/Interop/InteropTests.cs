@@ -95,6 +95,54 @@ public class InteropTests
         TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
     }
 
+    [Fact(Timeout = 120_000)]
+    public async Task IPv6_alone_suffices_and_can_be_left_out()
+    {
+        await using var lab = await Lab.CreateAsync();
+        foreach (var space in new[] { lab.Here, lab.There })
+        {
+            await Lab.RunAsync("ip", "-n", space, "-4", "address", "flush", "dev", "eth0");
+        }
+
+        var here = lab.Dawn(lab.Here, "ws://[::]:7610");
+        lab.Dawn(lab.There, new Dictionary<string, string> { ["IPv6"] = "false" }, "ws://[::]:7630");
+        var there = lab.Dawn(lab.There, "ws://[::]:7620");
+        await here.FindsAsync("ws://[2001:db8::2]:7620");
+        await there.FindsAsync("ws://[2001:db8::1]:7610");
+        Assert.DoesNotContain(here.Seen.Concat(there.Seen), line => line.Contains("7630", StringComparison.Ordinal));
+        TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
+    }
+
+    [Fact(Timeout = 120_000)]
+    public async Task Loopback_is_a_link_of_its_own()
+    {
+        await using var lab = await Lab.CreateAsync();
+        var settings = new Dictionary<string, string> { ["Interfaces__0"] = "loopback" };
+        var one = lab.Dawn(lab.Here, settings, "ws://127.0.0.1:7610");
+        var other = lab.Dawn(lab.Here, settings, "ws://127.0.0.1:7620");
+        var there = lab.Dawn(lab.There, "ws://0.0.0.0:7630");
+        await one.FindsAsync("ws://127.0.0.1:7620");
+        await other.FindsAsync("ws://127.0.0.1:7610");
+        await other.EndAsync();
+        await one.FindsAsync("ws://127.0.0.1:7620", isGone: true);
+        Assert.DoesNotContain(there.Seen.Concat(one.Seen), line => line.Contains("\"gone\":false", StringComparison.Ordinal) && line.Contains("192.0.2", StringComparison.Ordinal));
+        TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
+    }
+
+    [Fact(Timeout = 120_000)]
+    public async Task An_interface_that_comes_later_is_joined()
+    {
+        await using var lab = await Lab.CreateAsync();
+        await Lab.RunAsync("ip", "-n", lab.Here, "link", "set", "eth0", "down");
+        var here = lab.Dawn(lab.Here, "ws://0.0.0.0:7610");
+        var there = lab.Dawn(lab.There, "ws://0.0.0.0:7620");
+        await here.LineAsync(line => line.Contains("has no interface", StringComparison.Ordinal));
+        await Lab.RunAsync("ip", "-n", lab.Here, "link", "set", "eth0", "up");
+        await there.FindsAsync("ws://192.0.2.1:7610");
+        await here.FindsAsync("ws://192.0.2.2:7620");
+        TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
+    }
+
     // They come in any order.
     private static async Task FindsAllAsync(Lab.Running dawn, params string[] addresses)
     {

@@ -13,7 +13,7 @@ internal sealed class Lab : IAsyncDisposable
     public const string Network = "abcdefghjkmnp";
     public const string NodeModules = "DAWN_NODE_MODULES";
 
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(40);
 
     private readonly string _directory = Directory.CreateTempSubdirectory("dawn-mdns-").FullName;
     private readonly List<Running> _running = [];
@@ -72,7 +72,10 @@ internal sealed class Lab : IAsyncDisposable
     }
 
     /// <summary>This project's own discovery, as a program: what it finds is in its lines.</summary>
-    public Running Dawn(string space, params string[] addresses) => Start(space, null,
+    public Running Dawn(string space, params string[] addresses) => Dawn(space, [], addresses);
+
+    /// <param name="settings">As below <c>Dawn:Plugins:discovery-mdns</c>, with two underscores for each colon.</param>
+    public Running Dawn(string space, Dictionary<string, string> settings, params string[] addresses) => Start(space, settings.ToDictionary(s => $"DAWN_MDNS_{s.Key}", s => s.Value),
         [typeof(Lab).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(m => m.Key == "Mdns").Value!, Network, .. addresses]);
 
     public Running Node(string script, string modules, params string[] arguments) =>
@@ -132,7 +135,7 @@ internal sealed class Lab : IAsyncDisposable
     private static string? Find(string program) =>
         (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Append("/usr/sbin").Append("/sbin").Select(directory => Path.Combine(directory, program)).FirstOrDefault(File.Exists);
 
-    private static async Task RunAsync(string program, params string[] arguments) =>
+    public static async Task RunAsync(string program, params string[] arguments) =>
         Assert.True(await TryRunAsync(program, arguments) is not { } problem, $"{program} {string.Join(' ', arguments)}");
 
     // What it complained of, or null.
@@ -167,6 +170,9 @@ internal sealed class Lab : IAsyncDisposable
             _process.BeginOutputReadLine();
             _process.BeginErrorReadLine();
         }
+
+        /// <summary>The lines up to the last that was meant.</summary>
+        public IReadOnlyList<string> Seen => _seen;
 
         /// <summary>The next line that is meant.</summary>
         public async Task<string> LineAsync(Func<string, bool> isMeant)
