@@ -27,6 +27,7 @@ public static class FuzzTargets
         ["redemption"] = () => new RedemptionTarget(),
         ["manifest"] = () => new ManifestTarget(),
         ["settings"] = () => new SettingsTarget(),
+        ["mdns"] = () => new MdnsTarget(),
     };
 
     public static IReadOnlyCollection<string> Names => Makers.Keys;
