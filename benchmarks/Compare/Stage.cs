@@ -55,9 +55,9 @@ internal sealed class Stage(CompareOptions options) : IAsyncDisposable
     public Task<NodeProcess> StartNodeAsync(CancellationToken cancellationToken, params string[] settings) =>
         StartNodeAsync(Path.Combine(_home, $"node{++_nodes}"), [$"PluginDirectory={_plugins ??= CopyPlugins()}", .. settings], cancellationToken);
 
-    /// <summary>A node as it is installed: the bundled plugins alone.</summary>
+    /// <summary>A node as it is installed: the bundled plugins alone. What it tells nearby stays on this machine.</summary>
     public Task<NodeProcess> StartPlainNodeAsync(string? data, CancellationToken cancellationToken) =>
-        StartNodeAsync(data ?? Path.Combine(_home, $"node{++_nodes}"), [], cancellationToken);
+        StartNodeAsync(data ?? Path.Combine(_home, $"node{++_nodes}"), ["Plugins:discovery-mdns:Interfaces:0=loopback"], cancellationToken);
 
     public string NewData() => Path.Combine(_home, $"node{++_nodes}");
 

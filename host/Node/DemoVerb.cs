@@ -142,6 +142,8 @@ internal sealed class DemoNode
         var node = new DemoNode(index + 1, data, secret,
         [
             "run", "--data", data, "--Dawn:Listen:0=ws://127.0.0.1:0", "--Dawn:Gateway:Url=http://127.0.0.1:0", "--Dawn:Network:Name=demo",
+            // It is for this machine alone, and needs to tell nobody.
+            "--Dawn:Plugins:discovery-mdns:Enabled=false",
             .. others.Select((o, i) => $"--Dawn:Bootstrap:{i}={o.Listen}#{o.Id}"),
             .. hidden.Select(h => $"--Dawn:Plugins:{h}:Enabled=false"),
             .. options.Settings,

@@ -140,7 +140,7 @@ public sealed partial class DawnNode : IAsyncDisposable
     }
 
     /// <summary>The settings of a node that meets no other by accident.</summary>
-    public static IReadOnlyList<string> Quiet { get; } = ["Listen:0=ws://127.0.0.1:0", "Gateway:Url=http://127.0.0.1:0"];
+    public static IReadOnlyList<string> Quiet { get; } = ["Listen:0=ws://127.0.0.1:0", "Gateway:Url=http://127.0.0.1:0", "Plugins:discovery-mdns:Enabled=false"];
 
     /// <summary>A network that several nodes of a test share.</summary>
     public const string Secret = "Network:Secret=6461776e6461776e6461776e6461776e6461776e6461776e6461776e6461776e";

@@ -23,7 +23,7 @@ internal sealed class SiegeNode : IAsyncDisposable
         var program = typeof(SiegeNode).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(a => a.Key == "Program").Value!;
         _process = new Process
         {
-            StartInfo = new(program, ["run", "--data", _data, .. settings.Select(s => "--Dawn:" + s)]) { RedirectStandardOutput = true, RedirectStandardError = true },
+            StartInfo = new(program, ["run", "--data", _data, "--Dawn:Plugins:discovery-mdns:Enabled=false", .. settings.Select(s => "--Dawn:" + s)]) { RedirectStandardOutput = true, RedirectStandardError = true },
             EnableRaisingEvents = true,
         };
         _process.OutputDataReceived += (_, e) =>
