@@ -13,7 +13,7 @@ internal sealed class ServiceCache(DnsName serviceType, Func<TextData, bool> isW
     /// <summary>Of one name and type: a host's addresses.</summary>
     public const int MaxAlike = LinkInterface.MaxAddresses;
 
-    private const int MaxEvictions = 8;
+    private const int MaxEvictions = 16;
 
     // What the RFC has people use for what is not a host's (RFC 6762, 10); nobody needs more.
     private static readonly TimeSpan MaxTtl = TimeSpan.FromMinutes(75);
@@ -24,7 +24,7 @@ internal sealed class ServiceCache(DnsName serviceType, Func<TextData, bool> isW
     // By interface: a peer has other addresses on each.
     private readonly Dictionary<(int Interface, DnsName Name, DnsType Type), List<Entry>> _entries = [];
     private int _instances;
-    private int _evictionsLeft;
+    private TimeSpan _fullUntil;
 
     public int Count { get; private set; }
 
@@ -41,7 +41,6 @@ internal sealed class ServiceCache(DnsName serviceType, Func<TextData, bool> isW
     {
         var (link, hasChanged) = (scope.Interface, false);
         List<DnsRecord> records = [.. response.Answers.Concat(response.Additionals)];
-        _evictionsLeft = MaxEvictions;
 
         // In this order each finds that to which it belongs.
         Take(records.Where(r => r.Data is PointerData pointer && r.Name.Equals(serviceType) && pointer.Target.IsChildOf(serviceType)));
@@ -181,20 +180,21 @@ internal sealed class ServiceCache(DnsName serviceType, Func<TextData, bool> isW
         }
 
         // Looking for it has a price, which a flood must not set.
-        if (_evictionsLeft-- <= 0)
+        if (now < _fullUntil)
         {
             return false;
         }
 
         // Those that just came may be of use in a moment.
-        var useless = Instances.Where(i => i.Received < now - Grace && (TextOf(i) is not { } text || !isWanted(text) || Missing(i).Any())).MinBy(i => i.Received);
-        if (useless is null)
+        var useless = Instances.Where(i => i.Received < now - Grace && (TextOf(i) is not { } text || !isWanted(text) || Missing(i).Any()))
+            .OrderBy(i => i.Received).Take(MaxEvictions).ToList();
+        if (useless.Count == 0)
         {
-            _evictionsLeft = 0;
+            _fullUntil = now + Grace;
             return false;
         }
 
-        foreach (var part in Parts(useless).ToList())
+        foreach (var part in useless.SelectMany(Parts).ToList())
         {
             // A host may serve others too; what they lack they ask for again.
             Remove(part);
