@@ -227,7 +227,7 @@ public sealed class SelfRecordTests : IAsyncDisposable
             remove { }
         }
 
-        public Task ServeAsync(Sessions.MeshChannel channel, Caller caller, CancellationToken cancellationToken) => Task.CompletedTask;
+        public Task ServeAsync(Dawn.Sessions.MeshChannel channel, Dawn.Sessions.Caller caller, CancellationToken cancellationToken) => Task.CompletedTask;
 
         public ValueTask DisposeAsync() => default;
     }
