@@ -87,6 +87,9 @@ internal sealed partial class Mesh : IHostedService, IDisposable
             _timer = _time.CreateTimer(_ => Do(OnTime), null, ShortestWait, Timeout.InfiniteTimeSpan);
         }
 
+        // Known from before the start: from here on they are dialled.
+        var known = _peers.Snapshot.Where(IsDialable).Select(p => p.Node).ToList();
+        Do(now => known.ForEach(node => _views.OnDialable(node, now)));
         return Task.CompletedTask;
     }
 
@@ -244,7 +247,7 @@ internal sealed partial class Mesh : IHostedService, IDisposable
             }
 
             _detector.OnRecord(node, record.Sequence);
-            if (_peers.Find(node) is { } peer && IsDialable(peer))
+            if (_timer is not null && _peers.Find(node) is { } peer && IsDialable(peer))
             {
                 _views.OnDialable(node, now);
             }

@@ -242,7 +242,8 @@ internal sealed partial class PeerTable
             return;
         }
 
-        Peer? before, after;
+        Peer? before = null;
+        Peer? after;
         lock (_lock)
         {
             if (!_peers.TryGetValue(node, out var entry))
@@ -253,7 +254,6 @@ internal sealed partial class PeerTable
                 }
 
                 _peers.Add(node, entry = new(node, learnedFrom));
-                before = null;
             }
             else
             {

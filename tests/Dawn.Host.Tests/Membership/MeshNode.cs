@@ -33,12 +33,13 @@ internal sealed class MeshNode : IAsyncDisposable, IRecordPublisher
     private bool _isCrashed;
 
     /// <param name="directory">Of a node that has joined; null for a new member of the network with <see cref="Secret"/>.</param>
-    public MeshNode(InMemoryNetwork network, TimeProvider time, EncryptionMode encryption = EncryptionMode.Required, TempDirectory? directory = null)
+    /// <param name="isRestart">The directory is that of such a member.</param>
+    public MeshNode(InMemoryNetwork network, TimeProvider time, EncryptionMode encryption = EncryptionMode.Required, TempDirectory? directory = null, bool isRestart = false)
     {
         (_directory, _time) = (directory ?? new(), time);
         Transport = new InMemoryTransport(network, IPAddress.Parse("203.0.113.1"));
         _transport = new(Transport);
-        Self = NodeIdentity.Open(_directory.Open(), "home", directory is null ? Secret : null, time, Entropy.System);
+        Self = NodeIdentity.Open(_directory.Open(), "home", directory is null || isRestart ? Secret : null, time, Entropy.System);
         Encryption = encryption;
         var (options, key) = (new LinkOptions { Encryption = encryption }, new StaticKey(Entropy.System));
         Records = new(Self, time, NullLogger<RecordTable>.Instance);

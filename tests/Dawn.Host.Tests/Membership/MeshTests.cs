@@ -90,7 +90,7 @@ public sealed class MeshTests
         Assert.All(mesh.Nodes, n => Assert.DoesNotContain(victim.Id, n.Mesh.Active));
         Assert.All(mesh.Nodes, n => Assert.False(n.Peers.Find(victim.Id)!.IsOnline));
         Assert.True(_time.GetUtcNow() - died < TimeSpan.FromSeconds(30), $"{_time.GetUtcNow() - died}");
-        var again = await new MeshNode(_network, _time, directory: victim.Data).MeshAsync("echo");
+        var again = await new MeshNode(_network, _time, directory: victim.Data, isRestart: true).MeshAsync("echo");
         mesh.Nodes.Add(again);
         Assert.Equal(victim.Id, again.Id);
         await again.LinkToAsync(mesh.Nodes[0]);
