@@ -1,4 +1,4 @@
-using System.Collections.Concurrent;
+using System.Collections.Immutable;
 using Dawn.Identity;
 using Dawn.Links;
 
@@ -16,7 +16,11 @@ internal sealed partial class RecordExchange(RecordTable table, INodeIdentity se
     // What others cause is logged at most this often.
     private static readonly TimeSpan LogEvery = TimeSpan.FromSeconds(10);
 
-    private readonly ConcurrentDictionary<ILink, Feed> _feeds = new();
+    // A link that is closing has room and takes nothing; it ends within two seconds.
+    private static readonly TimeSpan RoomPause = TimeSpan.FromMilliseconds(10);
+
+    // In the order in which the links came: what is sent first must not differ from run to run.
+    private ImmutableArray<Feed> _feeds = [];
     private readonly Lock _logging = new();
     private long? _loggedAt;
 
@@ -25,25 +29,29 @@ internal sealed partial class RecordExchange(RecordTable table, INodeIdentity se
 
     public void Add(ILink link)
     {
-        var feed = new Feed(link, table);
-        _feeds[link] = feed;
+        var feed = new Feed(link, table, time);
+        ImmutableInterlocked.Update(ref _feeds, (feeds, one) => feeds.Add(one), feed);
         feed.Enqueue([self.Id, .. table.Snapshot().Select(r => r.Node).Where(n => n != self.Id && n != link.Remote).Take(MaxFirstRecords)]);
     }
 
     public void Remove(ILink link)
     {
-        if (_feeds.TryRemove(link, out var feed))
+        foreach (var feed in _feeds)
         {
-            feed.Stop();
+            if (feed.Link == link)
+            {
+                ImmutableInterlocked.Update(ref _feeds, (feeds, one) => feeds.Remove(one), feed);
+                feed.Stop();
+            }
         }
     }
 
     /// <summary>Passes a node's new record on to all neighbours but the one it came from.</summary>
     public void Spread(NodeId node, ILink? from = null)
     {
-        foreach (var (link, feed) in _feeds)
+        foreach (var feed in _feeds)
         {
-            if (link != from && link.Remote != node)
+            if (feed.Link != from && feed.Link.Remote != node)
             {
                 feed.Enqueue([node]);
             }
@@ -84,12 +92,14 @@ internal sealed partial class RecordExchange(RecordTable table, INodeIdentity se
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Peer} sent {Problem}; it is not believed")]
     private partial void LogRefused(string peer, string? problem);
 
-    private sealed class Feed(ILink link, RecordTable table)
+    private sealed class Feed(ILink link, RecordTable table, TimeProvider time)
     {
         private readonly Lock _lock = new();
         private readonly HashSet<NodeId> _pending = [];
         private readonly CancellationTokenSource _stop = new();
         private bool _running;
+
+        public ILink Link => link;
 
         public void Enqueue(IEnumerable<NodeId> nodes)
         {
@@ -122,7 +132,14 @@ internal sealed partial class RecordExchange(RecordTable table, INodeIdentity se
                             return;
                         }
 
-                        await link.WaitForRoomAsync(_stop.Token);
+                        var room = link.WaitForRoomAsync(_stop.Token);
+                        if (room.IsCompletedSuccessfully)
+                        {
+                            // Without a pause this would turn on the spot until the link has ended, on the very thread, perhaps, that would end it.
+                            await Task.Delay(RoomPause, time, _stop.Token);
+                        }
+
+                        await room;
                     }
                 }
             }

@@ -19,6 +19,9 @@ internal sealed class SimulationException(string message, Exception? inner = nul
 /// </summary>
 internal sealed class Simulation : IDisposable
 {
+    // What doesn't come to rest within so many steps never will: two that answer each other for ever, at one and the same moment.
+    private const int MaxStepsAtOnce = 1_000_000;
+
     private readonly EventQueue _events = new();
     private readonly List<(SimulatedProcess Process, SendOrPostCallback Callback, object? State)> _ready = [];
     private readonly SeededRandom _order;
@@ -27,6 +30,7 @@ internal sealed class Simulation : IDisposable
     private readonly int _thread = Environment.CurrentManagedThreadId;
     private PoolGate? _gate;
     private int _next;
+    private int _stepsAtOnce;
     private string? _escape;
 
     /// <param name="nodes">How many can be traced.</param>
@@ -77,10 +81,12 @@ internal sealed class Simulation : IDisposable
                     break;
                 }
 
+                _stepsAtOnce = Now == _events.NextDue ? _stepsAtOnce : 0;
                 Now = _events.NextDue;
                 var next = _events.Take();
                 if (!next.Process.IsDead)
                 {
+                    Rest(next.Process);
                     SynchronizationContext.SetSynchronizationContext(next.Process);
                     next.Fire();
                 }
@@ -151,6 +157,7 @@ internal sealed class Simulation : IDisposable
                 if (!ready.Process.IsDead)
                 {
                     Steps++;
+                    Rest(ready.Process);
                     SynchronizationContext.SetSynchronizationContext(ready.Process);
                     ready.Callback(ready.State);
                 }
@@ -183,6 +190,14 @@ internal sealed class Simulation : IDisposable
         ready = _ready[_next];
         _ready[_next++] = default;
         return true;
+    }
+
+    private void Rest(SimulatedProcess process)
+    {
+        if (++_stepsAtOnce > MaxStepsAtOnce)
+        {
+            throw new SimulationException($"At {Elapsed.TotalSeconds:0.000000} s node {process.Node} does not come to rest:\n{_trace.Story(process.Node)}");
+        }
     }
 
     private void OnEscape() => Interlocked.CompareExchange(ref _escape, Environment.StackTrace, null);

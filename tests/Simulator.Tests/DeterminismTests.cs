@@ -1,0 +1,45 @@
+namespace Dawn.Simulator.Tests;
+
+public sealed class DeterminismTests
+{
+    private const int Limit = 300_000;
+
+    // Twice in one process, and again in another: neither what ran before nor the process's own random numbers leave a trace.
+    [Theory(Timeout = Limit)]
+    [InlineData("everything", 30)]
+    [InlineData("crashes", 20)]
+    public async Task TheSameSeedGivesTheSameTrace(string scenario, int nodes)
+    {
+        string[] arguments = ["--scenario", scenario, "--nodes", $"{nodes}", "--seed"];
+        var first = Assert.Single(await Runs.HoldAsync([.. arguments, "12"]));
+        var again = await Runs.HoldAsync([.. arguments, "11", "--sweep", "2"]);
+
+        Assert.Equal(first.TraceHash, again[1].TraceHash);
+        Assert.NotEqual(first.TraceHash, again[0].TraceHash);
+        Assert.Equal((first.Events, first.Results, first.ConvergedAfterSeconds), (again[1].Events, again[1].Results, again[1].ConvergedAfterSeconds));
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task TheOrderOfWhatIsReadyIsPartOfTheSeed()
+    {
+        string[] arguments = ["--scenario", "lossy", "--nodes", "20"];
+        var seeded = Assert.Single(await Runs.HoldAsync(arguments));
+        var fifo = Assert.Single(await Runs.HoldAsync([.. arguments, "--fifo"]));
+
+        Assert.NotEqual(seeded.TraceHash, fifo.TraceHash);
+    }
+
+    [Theory(Timeout = Limit)]
+    [InlineData("--scenario", "storm")]
+    [InlineData("--nodes", "1")]
+    [InlineData("--nodes", "many")]
+    [InlineData("--sideways", "")]
+    public async Task WhatMakesNoSenseIsRefused(string option, string value)
+    {
+        var (code, _, errors) = await Runs.RunAsync(option, value);
+
+        Assert.Equal(2, code);
+        Assert.Contains(option, errors, StringComparison.Ordinal);
+        Assert.Contains("--scenario NAME", errors, StringComparison.Ordinal);
+    }
+}
