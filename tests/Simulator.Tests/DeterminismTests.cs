@@ -1,3 +1,5 @@
+using Xunit;
+
 namespace Dawn.Simulator.Tests;
 
 public sealed class DeterminismTests
@@ -11,8 +13,8 @@ public sealed class DeterminismTests
     public async Task TheSameSeedGivesTheSameTrace(string scenario, int nodes)
     {
         string[] arguments = ["--scenario", scenario, "--nodes", $"{nodes}", "--seed"];
-        var first = Assert.Single(await Runs.HoldAsync([.. arguments, "12"]));
-        var again = await Runs.HoldAsync([.. arguments, "11", "--sweep", "2"]);
+        var first = Assert.Single(await Runs.HoldAsync(TestContext.Current.CancellationToken, [.. arguments, "12"]));
+        var again = await Runs.HoldAsync(TestContext.Current.CancellationToken, [.. arguments, "11", "--sweep", "2"]);
 
         Assert.Equal(first.TraceHash, again[1].TraceHash);
         Assert.NotEqual(first.TraceHash, again[0].TraceHash);
@@ -23,8 +25,8 @@ public sealed class DeterminismTests
     public async Task TheOrderOfWhatIsReadyIsPartOfTheSeed()
     {
         string[] arguments = ["--scenario", "lossy", "--nodes", "20"];
-        var seeded = Assert.Single(await Runs.HoldAsync(arguments));
-        var fifo = Assert.Single(await Runs.HoldAsync([.. arguments, "--fifo"]));
+        var seeded = Assert.Single(await Runs.HoldAsync(TestContext.Current.CancellationToken, arguments));
+        var fifo = Assert.Single(await Runs.HoldAsync(TestContext.Current.CancellationToken, [.. arguments, "--fifo"]));
 
         Assert.NotEqual(seeded.TraceHash, fifo.TraceHash);
     }
@@ -36,7 +38,7 @@ public sealed class DeterminismTests
     [InlineData("--sideways", "")]
     public async Task WhatMakesNoSenseIsRefused(string option, string value)
     {
-        var (code, _, errors) = await Runs.RunAsync(option, value);
+        var (code, _, errors) = await Runs.RunAsync(TestContext.Current.CancellationToken, option, value);
 
         Assert.Equal(2, code);
         Assert.Contains(option, errors, StringComparison.Ordinal);

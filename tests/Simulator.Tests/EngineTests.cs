@@ -2,6 +2,7 @@ using System.IO.Pipelines;
 using System.Text;
 using Dawn.Testing.Simulation;
 using Microsoft.AspNetCore.Connections;
+using Xunit;
 
 namespace Dawn.Simulator.Tests;
 

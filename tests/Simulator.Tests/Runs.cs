@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Reflection;
 using System.Text.Json;
+using Xunit;
 
 namespace Dawn.Simulator.Tests;
 
@@ -15,9 +16,9 @@ internal static class Runs
     private static readonly string Program = typeof(Runs).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(a => a.Key == "Simulator").Value!;
 
     /// <summary>The summaries of runs, each of which must have held.</summary>
-    public static async Task<Summary[]> HoldAsync(params string[] arguments)
+    public static async Task<Summary[]> HoldAsync(CancellationToken cancellationToken, params string[] arguments)
     {
-        var (code, output, errors) = await RunAsync([.. arguments, "--json"]);
+        var (code, output, errors) = await RunAsync(cancellationToken, [.. arguments, "--json"]);
         var summaries = output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonSerializer.Deserialize<Summary>(line)!).ToArray();
         foreach (var failed in summaries.Where(summary => summary.Violation is not null))
         {
@@ -28,13 +29,13 @@ internal static class Runs
         return summaries;
     }
 
-    public static async Task<(int Code, string Output, string Errors)> RunAsync(params string[] arguments)
+    public static async Task<(int Code, string Output, string Errors)> RunAsync(CancellationToken cancellationToken, params string[] arguments)
     {
         using var process = Process.Start(new ProcessStartInfo(Program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
         try
         {
             var (output, errors) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
-            await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+            await process.WaitForExitAsync(cancellationToken);
             return (process.ExitCode, await output, await errors);
         }
         finally

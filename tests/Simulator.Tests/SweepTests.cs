@@ -1,3 +1,5 @@
+using Xunit;
+
 namespace Dawn.Simulator.Tests;
 
 /// <summary>Whole networks under everything that may go wrong: each run checks all invariants by itself.</summary>
@@ -14,7 +16,7 @@ public sealed class SweepTests
     [InlineData("everything", 40, 10)]
     public async Task EverySeedHolds(string scenario, int nodes, int seeds)
     {
-        var runs = await Runs.HoldAsync("--scenario", scenario, "--nodes", $"{nodes}", "--sweep", $"{seeds}");
+        var runs = await Runs.HoldAsync(TestContext.Current.CancellationToken, "--scenario", scenario, "--nodes", $"{nodes}", "--sweep", $"{seeds}");
 
         Assert.Equal(seeds, runs.Length);
         Assert.Equal(seeds, runs.Select(run => run.TraceHash).Distinct().Count());
@@ -25,7 +27,7 @@ public sealed class SweepTests
     [Fact(Timeout = Limit)]
     public async Task TwoHundredNodesHold()
     {
-        var run = Assert.Single(await Runs.HoldAsync("--scenario", "everything", "--nodes", "200"));
+        var run = Assert.Single(await Runs.HoldAsync(TestContext.Current.CancellationToken, "--scenario", "everything", "--nodes", "200"));
 
         Assert.True(run.Links >= 400, $"{run.Links} links");
         Assert.True(run.ChangeRounds is >= 3 and <= 12, $"a change takes {run.ChangeRounds} rounds");
@@ -34,7 +36,7 @@ public sealed class SweepTests
     [Fact(Timeout = Limit)]
     public async Task WhatIsPlannedHappens()
     {
-        var run = Assert.Single(await Runs.HoldAsync("--scenario", "everything", "--nodes", "40", "--seed", "77"));
+        var run = Assert.Single(await Runs.HoldAsync(TestContext.Current.CancellationToken, "--scenario", "everything", "--nodes", "40", "--seed", "77"));
 
         Assert.All(
             ["Dial", "DialFailed", "Reset", "FrameLost", "FrameDoubled", "FrameLate", "Fault", "Crash", "Attack", "LinkDown", "Publish", "Executes"],
