@@ -31,6 +31,20 @@ public sealed class DeterminismTests
         Assert.NotEqual(seeded.TraceHash, fifo.TraceHash);
     }
 
+    [Fact(Timeout = Limit)]
+    public async Task WhatFailsTellsItsStoryAndHowToSeeItAgain()
+    {
+        string[] arguments = ["--scenario", "broken", "--nodes", "10", "--seed", "4"];
+        var (code, output, _) = await Runs.RunAsync(TestContext.Current.CancellationToken, arguments);
+        var (_, again, _) = await Runs.RunAsync(TestContext.Current.CancellationToken, [.. arguments, "--sweep", "2"]);
+
+        Assert.Equal(1, code);
+        Assert.Contains("VIOLATION    at 75.000000 s: ", output, StringComparison.Ordinal);
+        Assert.Contains("again        dotnet run -c Release --project tests/Simulator -- --scenario broken --nodes 10 --seconds 90 --seed 4", output, StringComparison.Ordinal);
+        Assert.True(output.Split('\n').Count(line => line.Contains(" s  node ", StringComparison.Ordinal)) >= 100, output);
+        Assert.Contains("0 of 2 seeds held.", again, StringComparison.Ordinal);
+    }
+
     [Theory(Timeout = Limit)]
     [InlineData("--scenario", "storm")]
     [InlineData("--nodes", "1")]

@@ -16,7 +16,7 @@ internal sealed class Faults(World world)
     {
         var (begin, end) = (world.Settings.FaultsBegin, world.Settings.FaultsEnd);
         Simulation.At(begin, () => world.FrameRates = _scenario.Frames);
-        Simulation.At(end, () => world.FrameRates = null);
+        Simulation.At(end, () => world.FrameRates = _scenario.NeverEnds ? _scenario.Frames : null);
         PlanPartition(begin, end);
         PlanCrashes(begin, end);
         foreach (var node in world.Honest.Where(_ => _random.Chance(_scenario.Slow)))

@@ -26,6 +26,9 @@ internal sealed record Scenario(string Name)
     /// <summary>How far wall clocks are off, at most.</summary>
     public TimeSpan Skew { get; init; } = TimeSpan.FromSeconds(2);
 
+    /// <summary>What happens to frames goes on to the end, so that the run fails.</summary>
+    public bool NeverEnds { get; init; }
+
     private static FrameFaultRates Lossy { get; } = new() { EnvelopeLost = 0.02, EnvelopeDoubled = 0.01, EnvelopeLate = 0.02, RecordDoubled = 0.01, RecordLate = 0.02 };
 
     public static Scenario[] All { get; } =
@@ -36,6 +39,8 @@ internal sealed record Scenario(string Name)
         new("crashes") { Crashes = 0.1, ResetsPerMinute = 0.1 },
         new("byzantine") { Byzantine = 1 },
         new("everything") { Frames = Lossy, ResetsPerMinute = 0.3, StallsPerMinute = 0.1, IsPartitioned = true, Crashes = 0.05, Slow = 0.05, Byzantine = 1 },
+        // Gossip is lost for good: to see what a run looks like that fails, and that it does.
+        new("broken") { Frames = new() { RecordLost = 1 }, NeverEnds = true },
     ];
 }
 
