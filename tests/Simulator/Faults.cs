@@ -55,13 +55,10 @@ internal sealed class Faults(World world)
 
     private void PlanCrashes(TimeSpan begin, TimeSpan end)
     {
-        foreach (var node in world.Nodes)
+        // So many as the rate has it, and one at least: a small network's run is to be of its kind too.
+        var count = _scenario.Crashes > 0 ? Math.Max(1, (int)(world.Nodes.Length * _scenario.Crashes)) : 0;
+        foreach (var node in world.Nodes.Select(node => (Node: node, Draw: _random.Next())).OrderBy(one => one.Draw).Take(count).Select(one => one.Node))
         {
-            if (!_random.Chance(_scenario.Crashes))
-            {
-                continue;
-            }
-
             var at = begin + (end - begin) * 0.9 * _random.Unit();
             var back = at + (end - at) * _random.Unit();
             var silently = _random.Chance(0.5);
