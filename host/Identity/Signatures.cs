@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Buffers.Binary;
 using System.Diagnostics.CodeAnalysis;
 using NSec.Cryptography;
 
@@ -90,6 +92,77 @@ internal static class Signatures
         Convert.FromHexString("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"),
         Convert.FromHexString("ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
     ];
+}
+
+/// <summary>
+/// Signatures that were found good, so that each is checked once: a member's certificate comes with every record and every handshake of its, and its records from every side.
+/// Thread-safe; it forgets what others push out.
+/// </summary>
+internal static class KnownSignatures
+{
+    // With all of them in use half a megabyte; a set is made when its first signature comes, so that a small network has few.
+    private const int Sets = 4_096;
+    private const int Ways = 4;
+
+    private const int OnStack = 1_024;
+
+    private static readonly Lock Gate = new();
+    private static readonly (UInt128, UInt128)[]?[] Known = new (UInt128, UInt128)[Sets][];
+    private static int _turn;
+
+    /// <summary>As <see cref="Signatures.Verify"/>.</summary>
+    public static bool Verify(NodeId signer, ReadOnlySpan<byte> label, ReadOnlySpan<byte> content, ReadOnlySpan<byte> signature)
+    {
+        if (signature.Length != Signatures.Size)
+        {
+            return false;
+        }
+
+        var digest = DigestOf(signer, label, content, signature);
+        ref var set = ref Known[(int)(uint)digest.Item1 & (Sets - 1)];
+        lock (Gate)
+        {
+            if (set is not null && Array.IndexOf(set, digest) >= 0)
+            {
+                return true;
+            }
+        }
+
+        if (!Signatures.Verify(signer, label, content, signature))
+        {
+            return false;
+        }
+
+        lock (Gate)
+        {
+            set ??= new (UInt128, UInt128)[Ways];
+            set[_turn++ & (Ways - 1)] = digest;
+        }
+
+        return true;
+    }
+
+    // All that the check depends on, whole: whoever could make two with one digest could break SHA-256.
+    private static (UInt128, UInt128) DigestOf(NodeId signer, ReadOnlySpan<byte> label, ReadOnlySpan<byte> content, ReadOnlySpan<byte> signature)
+    {
+        var length = NodeId.Size + Signatures.Size + 1 + label.Length + content.Length;
+        var rented = length > OnStack ? ArrayPool<byte>.Shared.Rent(length) : null;
+        var input = (rented ?? stackalloc byte[OnStack])[..length];
+        signer.CopyTo(input);
+        signature.CopyTo(input[NodeId.Size..]);
+        input[NodeId.Size + Signatures.Size] = checked((byte)label.Length);
+        var rest = input[(NodeId.Size + Signatures.Size + 1)..];
+        label.CopyTo(rest);
+        content.CopyTo(rest[label.Length..]);
+        Span<byte> hash = stackalloc byte[32];
+        System.Security.Cryptography.SHA256.HashData(input, hash);
+        if (rented is not null)
+        {
+            ArrayPool<byte>.Shared.Return(rented);
+        }
+
+        return (BinaryPrimitives.ReadUInt128BigEndian(hash), BinaryPrimitives.ReadUInt128BigEndian(hash[16..]));
+    }
 }
 
 /// <summary>A node's (or the network's) Ed25519 key pair: signs, and never shows its private half. Thread-safe.</summary>

@@ -103,6 +103,7 @@ internal sealed partial class PeerTable
     {
         (_self, _records, _random, _time, _logger) = (self, records, random, time, logger);
         records.Changed += OnRecord;
+        records.Conflicts.Found += conflict => OnConflict(conflict.Node, true);
         foreach (var record in records.Snapshot())
         {
             OnRecord(record.Node);

@@ -3,8 +3,11 @@ using Dawn.Links;
 namespace Dawn.Membership;
 
 /// <summary>What waits to be sent on a link, in order: nodes, of which the newest record goes when its turn comes, so that a burst of changes sends each once; and frames.</summary>
-internal sealed class RegistryFeed(ILink link, RecordTable table, RegistryMetrics? metrics)
+internal sealed class RegistryFeed(ILink link, RecordTable table, TimeProvider time, RegistryMetrics? metrics)
 {
+    // A link that is closing has room and takes nothing; it ends within two seconds.
+    private static readonly TimeSpan RoomPause = TimeSpan.FromMilliseconds(10);
+
     // A reconciliation's message, a summary, and a proof for each conflict there may be.
     private const int MaxFrames = RegistryConflicts.Max + 8;
 
@@ -79,7 +82,14 @@ internal sealed class RegistryFeed(ILink link, RecordTable table, RegistryMetric
                         return;
                     }
 
-                    await link.WaitForRoomAsync(_stop.Token);
+                    var room = link.WaitForRoomAsync(_stop.Token);
+                    if (room.IsCompletedSuccessfully)
+                    {
+                        // Without a pause this would turn on the spot until the link has ended, on the very thread, perhaps, that would end it.
+                        await Task.Delay(RoomPause, time, _stop.Token);
+                    }
+
+                    await room;
                 }
             }
         }

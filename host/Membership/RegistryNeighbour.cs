@@ -17,7 +17,7 @@ internal sealed class RegistryNeighbour(ILink link, RecordTable table, NodeId se
     public static readonly (TimeSpan Interval, int Burst) Openings = (TimeSpan.FromSeconds(2.5), 10);
     public static readonly (TimeSpan Interval, int Burst) Proofs = (TimeSpan.FromSeconds(1), 2 * RegistryConflicts.Max);
 
-    private readonly RegistryFeed _feed = new(link, table, metrics);
+    private readonly RegistryFeed _feed = new(link, table, time, metrics);
     private readonly Lock _lock = new();
     private ITimer? _timer;
     private bool _isStopped;

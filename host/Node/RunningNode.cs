@@ -68,7 +68,7 @@ internal sealed class RunningNode : INodeView, INodeControl
             return [.. from peer in _parts.Peers.Snapshot
                        let link = links.GetValueOrDefault(peer.Node)
                        select new PeerInfo(
-                           peer.Node.ToString(), _parts.Records.Conflicts.Find(peer.Node) is not null ? "conflict" : peer.State, [.. peer.Addresses.Select(PeerAddress.Text)],
+                           peer.Node.ToString(), peer.State, [.. peer.Addresses.Select(PeerAddress.Text)],
                            link?.Address.Scheme, link is null ? null : Encryption(link.IsSealed), link is null ? null : (peer.RoundTrip ?? link.RoundTrip)?.TotalMilliseconds, peer.LearnedFrom)];
         }
     }

@@ -1,0 +1,143 @@
+using Dawn.Identity;
+using Dawn.Testing.Simulation;
+
+namespace Dawn.Simulator;
+
+/// <summary>
+/// Knows every record that was ever signed, and counts, for all pairs of honest live nodes, who lacks whose newest one:
+/// so that the moment in which all tables are alike is seen to the microsecond, and a record that nobody signed is seen at once.
+/// </summary>
+internal sealed class Convergence(World world, int nodes)
+{
+    private readonly Dictionary<(int Node, ulong Sequence), List<byte[]>> _signed = [];
+    private readonly ulong[] _newest = new ulong[nodes];
+    private readonly ulong[,] _known = new ulong[nodes, nodes];
+    private readonly byte[,] _hops = new byte[nodes, nodes];
+    private int _watched = -1;
+    private long _watchedAt;
+    private int _watchedMissing;
+
+    /// <summary>The neighbour whose frame is being handled; negative where there is none.</summary>
+    public int From { get; set; } = -1;
+
+    /// <summary>Pairs of a node and a record that it lacks.</summary>
+    public long Missing { get; private set; }
+
+    /// <summary>When the last pair was complete.</summary>
+    public TimeSpan ReachedAt { get; private set; }
+
+    /// <summary>How long the watched change took to be known everywhere, and over how many links at most it went.</summary>
+    public (TimeSpan Took, int Rounds)? Watched { get; private set; }
+
+    /// <summary>Measures the next change of this node.</summary>
+    public void Watch(int node) => _watched = node;
+
+    public void OnSigned(SimulatedNode node, NodeRecord record)
+    {
+        if (!_signed.TryGetValue((node.Number, record.Sequence), out var known))
+        {
+            _signed.Add((node.Number, record.Sequence), known = []);
+        }
+
+        known.Add(record.Encoded.ToArray());
+        if (node.IsByzantine || record.Sequence <= _newest[node.Number])
+        {
+            return;
+        }
+
+        // Every other that had the newest lacks one now.
+        foreach (var other in world.Honest.Where(other => other.IsUp && node.IsUp))
+        {
+            Missing += _known[other.Number, node.Number] == _newest[node.Number] ? 1 : 0;
+        }
+
+        _newest[node.Number] = record.Sequence;
+        if (_watched == node.Number)
+        {
+            (_watched, _watchedAt) = (-node.Number - 2, world.Simulation.Now);
+            _watchedMissing = world.Honest.Count(other => other.IsUp);
+            Array.Clear(_hops);
+        }
+    }
+
+    /// <summary>A node begins a life: it knows nothing, and others must come to know it.</summary>
+    public void OnStart(SimulatedNode node)
+    {
+        if (node.IsByzantine)
+        {
+            return;
+        }
+
+        for (var i = 0; i < nodes; i++)
+        {
+            _known[node.Number, i] = 0;
+        }
+
+        Recount();
+    }
+
+    public void OnCrash() => Recount();
+
+    /// <summary>The record of a node came, changed or went in another's table.</summary>
+    public void OnChanged(SimulatedNode at, int of, NodeRecord? record)
+    {
+        if (record is null)
+        {
+            return;
+        }
+
+        world.Simulation.Trace(at.Number, TraceKind.Record, of, record.Encoded.Length);
+        if (of < 0 || !_signed.TryGetValue((of, record.Sequence), out var signed) || !signed.Exists(one => record.Encoded.Span.SequenceEqual(one)))
+        {
+            world.Fail($"node {at.Number} believes a record of node {of} that node never signed", at.Number, From);
+            return;
+        }
+
+        var node = world.Nodes[of];
+        if (at.IsByzantine || node.IsByzantine)
+        {
+            return;
+        }
+
+        if (record.Sequence < _known[at.Number, of])
+        {
+            world.Fail($"node {at.Number} went back to an older record of node {of}", at.Number, of);
+        }
+
+        _known[at.Number, of] = record.Sequence;
+        if (record.Sequence == _newest[of] && node.IsUp && at.IsUp)
+        {
+            if (--Missing == 0)
+            {
+                ReachedAt = world.Simulation.Elapsed;
+            }
+        }
+
+        if (_watched == -of - 2 && record.Sequence == _newest[of])
+        {
+            _hops[at.Number, of] = From >= 0 ? (byte)(_hops[From, of] + 1) : (byte)0;
+            if (--_watchedMissing == 0)
+            {
+                Watched = (TimeSpan.FromTicks(world.Simulation.Now - _watchedAt), Enumerable.Range(0, nodes).Max(i => _hops[i, of]));
+                _watched = -1;
+            }
+        }
+    }
+
+    /// <summary>One pair that isn't complete, for a story.</summary>
+    public (int At, int Of) Example() =>
+        (from at in world.Honest where at.IsUp from of in world.Honest where of.IsUp && _known[at.Number, of.Number] != _newest[of.Number] select (at.Number, of.Number)).FirstOrDefault((-1, -1));
+
+    private void Recount()
+    {
+        var up = world.Honest.Where(node => node.IsUp).Select(node => node.Number).ToArray();
+        Missing = 0;
+        foreach (var at in up)
+        {
+            foreach (var of in up)
+            {
+                Missing += _known[at, of] != _newest[of] ? 1 : 0;
+            }
+        }
+    }
+}

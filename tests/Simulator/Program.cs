@@ -1,0 +1,3 @@
+using Dawn.Simulator;
+
+return CommandLine.Run(args);
