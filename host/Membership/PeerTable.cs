@@ -17,6 +17,7 @@ internal static class Learned
 /// <param name="Addresses">To dial, in this order: those that answered before, then those of its record.</param>
 /// <param name="LearnedFrom">Where from it was heard of first.</param>
 /// <param name="LastSeen">When something was last heard from itself; null for never.</param>
+/// <param name="TellsAddresses">Its record says where to dial it.</param>
 /// <param name="NextTry">Not dialled before then, unless somebody calls; on the clock of <see cref="TimeProvider.GetTimestamp"/>.</param>
 internal sealed record Peer(
     NodeId Node,
@@ -28,7 +29,8 @@ internal sealed record Peer(
     DateTimeOffset? LastSeen,
     TimeSpan? RoundTrip,
     int FailedDials,
-    long NextTry)
+    long NextTry,
+    bool TellsAddresses)
 {
     /// <summary><c>known</c>, <c>connected</c>, <c>suspect</c>, <c>dead</c> or <c>conflict</c>.</summary>
     public string State => IsConflicting ? "conflict" : Health switch
@@ -39,7 +41,7 @@ internal sealed record Peer(
     };
 
     /// <summary>True where a call may well reach it: over a link that is there, or one that can be dialled.</summary>
-    public bool IsOnline => IsConnected || (Health != PeerHealth.Dead && !Addresses.IsEmpty && FailedDials < PeerTable.OfflineAfter);
+    public bool IsOnline => IsConnected || (Health != PeerHealth.Dead && TellsAddresses && FailedDials < PeerTable.OfflineAfter);
 }
 
 /// <summary>What this node knows of every other node. Thread-safe.</summary>
@@ -96,7 +98,7 @@ internal sealed partial class PeerTable
 
         public long NextTry { get; set; }
 
-        public Peer Shown => new(Node, Health, IsConnected, IsConflicting, [.. Answered.Concat(Told).Distinct()], LearnedFrom, LastSeen, RoundTrip, FailedDials, NextTry);
+        public Peer Shown => new(Node, Health, IsConnected, IsConflicting, [.. Answered.Concat(Told).Distinct()], LearnedFrom, LastSeen, RoundTrip, FailedDials, NextTry, !Told.IsEmpty);
     }
 
     public PeerTable(INodeIdentity self, RecordTable records, Random random, TimeProvider time, ILogger<PeerTable> logger)

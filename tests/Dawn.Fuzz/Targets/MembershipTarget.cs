@@ -9,8 +9,8 @@ internal sealed class MembershipTarget : IFuzzTarget
 
     public string Name => "membership";
 
-    // Each message makes a few answers at most, of which none is longer than a shuffle.
-    public long AllocationLimit(int length) => 1024 * 1024 + length * 1024L;
+    // The shortest message, of three bytes with its length, makes an answer and a word to each neighbour.
+    public long AllocationLimit(int length) => 1024 * 1024 + length * 4096L;
 
     public void Run(ReadOnlySpan<byte> input)
     {
