@@ -88,7 +88,7 @@ internal static class NodeServices
         services.AddSingleton<Mesh>();
         services.AddSingleton<NetworkFollower>();
         services.AddSingleton<Bootstrapper>();
-        services.AddSingleton(s => ActivatorUtilities.CreateInstance<Discovery>(
+        services.AddSingleton(s => ActivatorUtilities.CreateInstance<PeerDiscoveries>(
             s, new Func<IReadOnlyList<IPeerDiscovery>>(() => s.GetRequiredService<PluginHost>().Discoveries), new Func<IReadOnlyList<Uri>>(() => s.GetRequiredService<Listeners>().Addresses)));
 
         // Gateway.
@@ -134,7 +134,7 @@ internal static class NodeServices
         services.AddHostedService(s => s.GetRequiredService<Mesh>());
         services.AddHostedService(s => s.GetRequiredService<NetworkFollower>());
         services.AddHostedService(s => s.GetRequiredService<Bootstrapper>());
-        services.AddHostedService(s => s.GetRequiredService<Discovery>());
+        services.AddHostedService(s => s.GetRequiredService<PeerDiscoveries>());
     }
 
     public static GatewaySettings GatewayOf(DawnSettings settings) => new(

@@ -36,11 +36,12 @@ internal abstract class OwnName(DnsName parent, string prefix, int length, Rando
 }
 
 /// <summary>What an instance runs on: this machine's addresses on the interface that is told, or one address that was said to be told.</summary>
-internal sealed class OwnHost(DnsName parent, AddressFamily? family, IPAddress? literal, Random random) : OwnName(parent, "dawn-", 8, random)
+/// <param name="isLoopback">It can be reached from this machine alone, so that no other is told.</param>
+internal sealed class OwnHost(DnsName parent, AddressFamily? family, bool isLoopback, IPAddress? literal, Random random) : OwnName(parent, "dawn-", 8, random)
 {
     public override IEnumerable<DnsRecord> RecordsOn(LinkInterface link)
     {
-        IEnumerable<IPAddress> addresses = literal is not null ? [literal] : link.Addresses.Where(a => family is null || a.AddressFamily == family);
+        IEnumerable<IPAddress> addresses = literal is not null ? [literal] : link.Addresses.Where(a => (family is null || a.AddressFamily == family) && (!isLoopback || IPAddress.IsLoopback(a)));
         return addresses.Select(address => Unique(new AddressData(address), HostTtl));
     }
 }
@@ -72,7 +73,7 @@ internal sealed class OwnServices
 
     public OwnServices(Advertisement self, IReadOnlySet<IPAddress> ownAddresses, Random random)
     {
-        Dictionary<(AddressFamily?, IPAddress?), OwnHost> hosts = [];
+        Dictionary<(AddressFamily?, bool, IPAddress?), OwnHost> hosts = [];
         Dictionary<(string, int, OwnHost), OwnInstance> instances = [];
         foreach (var address in self.Addresses.Take(MaxAddresses))
         {
@@ -83,7 +84,7 @@ internal sealed class OwnServices
 
             if (!hosts.TryGetValue(key, out var host))
             {
-                hosts[key] = host = new OwnHost(Local, key.Family, key.Literal, random);
+                hosts[key] = host = new OwnHost(Local, key.Family, key.IsLoopback, key.Literal, random);
             }
 
             instances.TryAdd((address.Scheme, address.Port, host), new OwnInstance(ServiceType, address.Scheme, (ushort)address.Port, self.Network, host, random));
@@ -99,11 +100,11 @@ internal sealed class OwnServices
     public OwnName? Find(DnsName name) => Names.FirstOrDefault(own => own.Name.Equals(name));
 
     // An address of this machine stands for the machine, which has another on each interface; names of hosts are nobody's business here.
-    private static (AddressFamily? Family, IPAddress? Literal)? HostOf(Uri address, IReadOnlySet<IPAddress> own)
+    private static (AddressFamily? Family, bool IsLoopback, IPAddress? Literal)? HostOf(Uri address, IReadOnlySet<IPAddress> own)
     {
         if (string.Equals(address.Host, "localhost", StringComparison.OrdinalIgnoreCase))
         {
-            return (AddressFamily.InterNetwork, null);
+            return (AddressFamily.InterNetwork, true, null);
         }
 
         if (!IPAddress.TryParse(address.DnsSafeHost, out var ip))
@@ -112,9 +113,10 @@ internal sealed class OwnServices
         }
 
         // Listeners at :: take both families.
-        return ip.Equals(IPAddress.IPv6Any) ? (null, null)
-            : ip.Equals(IPAddress.Any) || IPAddress.IsLoopback(ip) || own.Contains(ip) ? (ip.AddressFamily, null)
+        return ip.Equals(IPAddress.IPv6Any) ? (null, false, null)
+            : IPAddress.IsLoopback(ip) ? (ip.AddressFamily, true, null)
+            : ip.Equals(IPAddress.Any) || own.Contains(ip) ? (ip.AddressFamily, false, null)
             : ip.IsIPv6LinkLocal ? null
-            : (null, ip);
+            : (null, false, ip);
     }
 }

@@ -54,7 +54,8 @@ public class ResponderTests
         var machine = new Machine(_lan, 1, "192.0.2.1", "2001:db8::1");
         var (_, services) = machine.Tell(["ws://0.0.0.0:7610", "tcp://[::]:7611", "ws://127.0.0.1:7610", "wss://198.51.100.7:443", "ws://host.example:1", "tcp://[::1]:7612", "tcp://192.0.2.1:7613", "tcp://[fe80::1]:7614"]);
         var link = machine.Socket.Interfaces[0];
-        var told = services.Instances.Select(i =>
+        // What listens on loopback alone is nobody's on this link.
+        var told = services.Instances.Where(i => i.RecordsOn(link).Any()).Select(i =>
         {
             var service = (ServiceData)i.RecordsOn(link).First().Data;
             var text = (TextData)i.RecordsOn(link).Last().Data;
@@ -62,7 +63,7 @@ public class ResponderTests
             Assert.Equal(("1", Machine.Network), (text["v"], text["n"]));
             return $"{text["s"]} {service.Port} {string.Join(' ', i.Host.RecordsOn(link).Select(r => ((AddressData)r.Data).Address))}";
         });
-        Assert.Equal(["ws 7610 192.0.2.1", "tcp 7611 192.0.2.1 2001:db8::1", "wss 443 198.51.100.7", "tcp 7612 2001:db8::1", "tcp 7613 192.0.2.1"], told);
+        Assert.Equal(["ws 7610 192.0.2.1", "tcp 7611 192.0.2.1 2001:db8::1", "wss 443 198.51.100.7", "tcp 7613 192.0.2.1"], told);
     }
 
     [Fact]

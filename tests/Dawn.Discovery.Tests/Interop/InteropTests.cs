@@ -11,9 +11,10 @@ public class InteropTests
     {
         await using var lab = await Lab.CreateAsync();
         var here = lab.Dawn(lab.Here, "ws://0.0.0.0:7610", "tcp://[::]:7611");
-        var there = lab.Dawn(lab.There, "ws://127.0.0.1:7620");
+        var there = lab.Dawn(lab.There, "ws://0.0.0.0:7620", "tcp://127.0.0.1:7621");
         await here.FindsAsync("ws://192.0.2.2:7620");
         await FindsAllAsync(there, "ws://192.0.2.1:7610", "tcp://192.0.2.1:7611", "tcp://[2001:db8::1]:7611");
+        Assert.DoesNotContain(here.Seen, line => line.Contains("7621", StringComparison.Ordinal));
         await there.EndAsync();
         await here.FindsAsync("ws://192.0.2.2:7620", isGone: true);
 

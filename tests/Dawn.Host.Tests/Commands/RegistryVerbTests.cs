@@ -42,6 +42,7 @@ public sealed class RegistryVerbTests
     [Fact(Timeout = 30_000)]
     public async Task Conflicts_are_listed_with_their_proof_and_the_cure()
     {
+        TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
         await using var node = await RunningNode.StartAsync();
         Assert.Empty(await ListAsync(node, "registry", "conflicts", "--json"));
         var now = TimeProvider.System.GetUtcNow();

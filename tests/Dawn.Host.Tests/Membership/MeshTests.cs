@@ -204,12 +204,12 @@ public sealed class MeshTests
         await using var a = await NodeAsync();
         await using var b = await NodeAsync();
         var nearby = new Nearby(b.Address);
-        using var discovery = new Discovery(() => [nearby], null, () => [a.Address], null, a.Self, a.Peers, a.Keeper, new Random(1), _time, NullLogger<Discovery>.Instance);
+        using var discovery = new PeerDiscoveries(() => [nearby], null, () => [a.Address], null, a.Self, a.Peers, a.Keeper, new Random(1), _time, NullLogger<PeerDiscoveries>.Instance);
         await discovery.StartAsync(Cancel);
         await Eventually.HoldsAsync(() => a.Links.TryGet(b.Id, out _), Pass);
         Assert.Equal("nearby", a.Peers.Find(b.Id)!.LearnedFrom);
         await Eventually.HoldsAsync(() => nearby.Told.Count == 1, Pass);
-        Assert.Equal((Discovery.TagOf(a.Self.Network), a.Address), (nearby.Told[0].Network, nearby.Told[0].Addresses.Single()));
+        Assert.Equal((PeerDiscoveries.TagOf(a.Self.Network), a.Address), (nearby.Told[0].Network, nearby.Told[0].Addresses.Single()));
         Assert.Equal(13, nearby.Told[0].Network.Length);
         discovery.OnMoved();
         await Eventually.HoldsAsync(() => nearby.Told.Count == 2, Pass);

@@ -21,6 +21,7 @@ public sealed class RecordConflictTests
     [Fact(Timeout = Limit)]
     public async Task The_proof_reaches_everybody_and_the_owner_who_is_two_links_away_and_long_above_it()
     {
+        TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
         await using var owner = await NodeAsync();
         await using var middle = await NodeAsync();
         await using var far = await NodeAsync();
@@ -44,6 +45,7 @@ public sealed class RecordConflictTests
     [Fact(Timeout = Limit)]
     public async Task A_proof_about_an_older_record_counts_too_and_one_that_was_forged_does_not()
     {
+        TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
         await using var a = await NodeAsync();
         await using var b = await NodeAsync();
         await a.LinkToAsync(b);

@@ -19,6 +19,7 @@ public sealed class RecordReconciliationTests
     [Fact(Timeout = Limit)]
     public async Task Two_partitions_that_meet_know_the_same_at_once()
     {
+        TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
         await using var a = await NodeAsync();
         await using var b = await NodeAsync();
         Learn(a, 1, 40);
@@ -31,6 +32,7 @@ public sealed class RecordReconciliationTests
     [Fact(Timeout = Limit)]
     public async Task What_was_lost_on_the_way_is_found_within_seconds()
     {
+        TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
         await using var a = await NodeAsync();
         await using var b = await NodeAsync();
         await using var c = await NodeAsync();
@@ -50,6 +52,7 @@ public sealed class RecordReconciliationTests
     [Fact(Timeout = Limit)]
     public async Task While_nothing_changes_there_is_next_to_nothing_to_send()
     {
+        TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
         var links = new List<ConnectionFaults>();
         _network.Faults = _ =>
         {
@@ -76,6 +79,7 @@ public sealed class RecordReconciliationTests
     [Fact(Timeout = Limit)]
     public async Task Registries_of_different_forms_send_all_they_have_once()
     {
+        TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
         await using var a = await NodeAsync();
         await using var b = await NodeAsync();
         a.Records.Use(new OtherForm(a.Id, _time));

@@ -25,6 +25,7 @@ public sealed class RegistryPluginTests : IAsyncDisposable
     [Fact(Timeout = Limit)]
     public async Task One_is_used_with_a_directory_of_its_own_and_is_not_reloaded()
     {
+        TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
         var folder = Install("registry-one");
         await StartAsync();
         Assert.Equal(RegistryForm.Plugin, _table.Form);
@@ -48,6 +49,7 @@ public sealed class RegistryPluginTests : IAsyncDisposable
     [Fact(Timeout = Limit)]
     public async Task One_that_comes_later_waits_for_a_restart()
     {
+        TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
         await StartAsync();
         Assert.Equal(RegistryForm.Listing, _table.Form);
         Assert.Single(_log.Lines, line => line.StartsWith("Warning No plugin offers a registry", StringComparison.Ordinal) && line.Contains("registry-orset", StringComparison.Ordinal));
@@ -61,6 +63,7 @@ public sealed class RegistryPluginTests : IAsyncDisposable
     [Fact(Timeout = Limit)]
     public async Task Several_stop_the_start_with_their_names_and_the_cure()
     {
+        TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
         Install("registry-one");
         Install("two");
         var refused = await Assert.ThrowsAsync<StartException>(StartAsync);
@@ -71,6 +74,7 @@ public sealed class RegistryPluginTests : IAsyncDisposable
     [Fact(Timeout = Limit)]
     public async Task A_registry_that_fails_refuses_records_and_harms_nothing_else()
     {
+        TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
         Install("registry-one");
         await StartAsync();
         var record = NodeRecord.Sign(new TestNetwork().Node(2), 1, TimeProvider.System.GetUtcNow(), EncryptionMode.Required, [], [], out _);
@@ -82,6 +86,7 @@ public sealed class RegistryPluginTests : IAsyncDisposable
     [Fact(Timeout = Limit)]
     public async Task Without_a_node_such_a_plugin_is_refused()
     {
+        TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
         Install("registry-one");
         await using var host = new PluginHost(new(_sandbox.Directory, _sandbox.Copies), _sandbox.Agents, _sandbox.Surroundings with { Data = null, Records = null });
         await host.StartAsync(Cancel);

@@ -6,9 +6,9 @@ using Dawn.Plugins;
 namespace Dawn.Membership;
 
 /// <summary>Runs the discoveries of the loaded plugins: tells where this node listens, and dials what they find.</summary>
-internal sealed partial class Discovery(
+internal sealed partial class PeerDiscoveries(
     Func<IReadOnlyList<IPeerDiscovery>> discoveries, PluginHost? plugins, Func<IReadOnlyList<Uri>> addresses, Listeners? listeners, INodeIdentity self, PeerTable peers, LinkKeeper keeper,
-    Random random, TimeProvider time, ILogger<Discovery> logger) : IHostedService, IDisposable
+    Random random, TimeProvider time, ILogger<PeerDiscoveries> logger) : IHostedService, IDisposable
 {
     /// <summary>Addresses that are dialled for all discoveries together; what is found beyond is left out until others are gone.</summary>
     public const int MaxAddresses = 64;
