@@ -43,7 +43,7 @@ public sealed class RegistryVerbTests
     public async Task Conflicts_are_listed_with_their_proof_and_the_cure()
     {
         await using var node = await RunningNode.StartAsync();
-        Assert.Empty(await ListAsync(node, "registry", "conflicts", "--json"));
+        Assert.Equal(new Outcome(0, "[]\n", ""), await node.RunAsync("registry", "conflicts", "--json").WaitAsync(TestContext.Current.CancellationToken));
         var now = TimeProvider.System.GetUtcNow();
         var (one, other) = (Sign(2, 5, now), Sign(2, 5, now.AddSeconds(-1)));
         node.Node.Records.Put(one, out _);
