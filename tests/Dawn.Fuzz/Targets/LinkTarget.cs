@@ -110,7 +110,7 @@ internal sealed class LinkTarget : IFuzzTarget, ILinkHandler
                 var type = (LinkFrame)record[0];
                 var body = record.Slice(3, BinaryPrimitives.ReadUInt16BigEndian(record[1..]));
                 record = record[(3 + body.Length)..];
-                if (type is LinkFrame.Envelope or LinkFrame.Record or LinkFrame.Registry or LinkFrame.Redeem or LinkFrame.Redeemed)
+                if (type is LinkFrame.Envelope or LinkFrame.Record or LinkFrame.Registry or LinkFrame.Membership or LinkFrame.Redeem or LinkFrame.Redeemed)
                 {
                     frames.Add((type, body.ToArray()));
                 }

@@ -8,7 +8,7 @@ public sealed class RegistryVerbTests
 {
     private static readonly TestNetwork Network = new();
 
-    [Fact(Timeout = 30_000)]
+    [Fact]
     public async Task The_log_and_the_records_are_listed_page_by_page()
     {
         await using var node = await RunningNode.StartAsync();
@@ -39,12 +39,12 @@ public sealed class RegistryVerbTests
         Assert.StartsWith("TIME", (await node.RunAsync("registry", "log")).Out, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact]
     public async Task Conflicts_are_listed_with_their_proof_and_the_cure()
     {
         TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
         await using var node = await RunningNode.StartAsync();
-        Assert.Empty(await ListAsync(node, "registry", "conflicts", "--json"));
+        Assert.Equal(new Outcome(0, "[]\n", ""), await node.RunAsync("registry", "conflicts", "--json").WaitAsync(TestContext.Current.CancellationToken));
         var now = TimeProvider.System.GetUtcNow();
         var (one, other) = (Sign(2, 5, now), Sign(2, 5, now.AddSeconds(-1)));
         node.Node.Records.Put(one, out _);
@@ -57,7 +57,7 @@ public sealed class RegistryVerbTests
         Assert.Equal("conflict", Assert.Single(await ListAsync(node, "registry", "show", "--json"))!["state"]!.GetValue<string>());
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory]
     [InlineData(2, "--since yesterday is no time", "registry", "log", "--since", "yesterday")]
     [InlineData(2, "is no time", "registry", "at", "5x")]
     [InlineData(1, "No known node's id begins with 'zzzzzz'", "registry", "show", "zzzzzz")]

@@ -38,7 +38,7 @@ internal sealed class WholeNode : IChannelAcceptor, ILinkHandler
     public WholeNode(TestIdentity identity, NodeParts parts)
     {
         (Identity, _parts) = (identity, parts);
-        var options = new LinkOptions { Encryption = parts.Encryption, RekeyAfter = parts.RekeyAfter };
+        var options = new LinkOptions { Encryption = parts.Encryption, RekeyAfter = parts.RekeyAfter, AcceptBurst = int.MaxValue };
         var handshake = new LinkHandshake(identity, parts.Key, options, parts.Entropy, parts.Time, parts.Tickets);
         Links = new(identity, options, () => this, parts.Time, NullLogger<LinkTable>.Instance);
         Dialer = new(scheme => scheme == "mem" ? parts.Transport : null, handshake, Links, options, parts.Time);

@@ -260,7 +260,7 @@ public class LinkTests
     [Theory]
     [InlineData(5)]
     [InlineData(6)]
-    [InlineData(11)]
+    [InlineData(12)]
     [InlineData(255)]
     [InlineData(8)]
     public async Task Frames_that_do_not_belong_end_the_link(byte type)

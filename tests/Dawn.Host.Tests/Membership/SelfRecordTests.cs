@@ -1,6 +1,7 @@
 using Dawn.Agents;
 using Dawn.Identity;
 using Dawn.Membership;
+using Dawn.Sessions;
 using Dawn.Tests.Agents;
 using Dawn.Tests.Links;
 using Microsoft.Extensions.Logging;
@@ -227,7 +228,7 @@ public sealed class SelfRecordTests : IAsyncDisposable
             remove { }
         }
 
-        public Task ServeAsync(Dawn.Sessions.MeshChannel channel, Dawn.Sessions.Caller caller, CancellationToken cancellationToken) => Task.CompletedTask;
+        public Task ServeAsync(MeshChannel channel, Caller caller, CancellationToken cancellationToken) => Task.CompletedTask;
 
         public ValueTask DisposeAsync() => default;
     }

@@ -157,7 +157,7 @@ public sealed class NodeAgentTests
     {
         await using var client = await McpClients.OpenAsync(Agent(), LocalOwner);
         var uris = (await client.ListResourcesAsync(cancellationToken: TestContext.Current.CancellationToken)).Select(r => r.Uri).ToList();
-        Assert.Equal(["dawn://node/status", "dawn://node/agents", "dawn://node/peers", "dawn://node/links", "dawn://node/plugins", "dawn://node/config"], uris);
+        Assert.Equal(["dawn://node/status", "dawn://node/agents", "dawn://node/peers", "dawn://node/links", "dawn://node/plugins", "dawn://node/registry", "dawn://node/config"], uris);
         foreach (var uri in uris)
         {
             var text = Assert.IsType<TextResourceContents>(Assert.Single((await client.ReadResourceAsync(uri, cancellationToken: TestContext.Current.CancellationToken)).Contents));

@@ -12,8 +12,6 @@ namespace Dawn.Tests.Plugins;
 /// <summary>How a plugin's registry comes into use, and stays there.</summary>
 public sealed class RegistryPluginTests : IAsyncDisposable
 {
-    private const int Limit = 60_000;
-
     private readonly PluginSandbox _sandbox = new();
     private readonly ListLogger _log = new();
     private readonly RecordTable _table = new(new TestNetwork().Node(1), TimeProvider.System, NullLogger<RecordTable>.Instance);
@@ -22,7 +20,7 @@ public sealed class RegistryPluginTests : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _sandbox.DisposeAsync();
 
-    [Fact(Timeout = Limit)]
+    [Fact]
     public async Task One_is_used_with_a_directory_of_its_own_and_is_not_reloaded()
     {
         TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
@@ -46,7 +44,7 @@ public sealed class RegistryPluginTests : IAsyncDisposable
         Assert.Equal(RegistryForm.Plugin, _table.Form);
     }
 
-    [Fact(Timeout = Limit)]
+    [Fact]
     public async Task One_that_comes_later_waits_for_a_restart()
     {
         TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
@@ -60,7 +58,7 @@ public sealed class RegistryPluginTests : IAsyncDisposable
         Assert.Equal(RegistryForm.Listing, _table.Form);
     }
 
-    [Fact(Timeout = Limit)]
+    [Fact]
     public async Task Several_stop_the_start_with_their_names_and_the_cure()
     {
         TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
@@ -71,7 +69,7 @@ public sealed class RegistryPluginTests : IAsyncDisposable
         Assert.Contains("Dawn:Plugins:two:Enabled=false", refused.Message, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = Limit)]
+    [Fact]
     public async Task A_registry_that_fails_refuses_records_and_harms_nothing_else()
     {
         TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
@@ -83,7 +81,7 @@ public sealed class RegistryPluginTests : IAsyncDisposable
         Assert.Null(_table.Reconcile(new byte[] { 1 }));
     }
 
-    [Fact(Timeout = Limit)]
+    [Fact]
     public async Task Without_a_node_such_a_plugin_is_refused()
     {
         TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
