@@ -159,7 +159,7 @@ internal sealed class Machine
         _seed = seed;
         Lan = lan;
         Socket = new(lan, addresses);
-        Loop = new(Socket, lan.Time, new FailingLogger());
+        Loop = new(Socket, lan.Time, new StrictLogger());
     }
 
     public FakeLan Lan { get; }
@@ -193,16 +193,21 @@ internal sealed class Machine
     public void Say(byte[] datagram, int port = MulticastSocket.Port) => Lan.Send(FakeLan.Scope, Address, datagram, port);
 }
 
-/// <summary>Whatever a loop says is a mistake of its own.</summary>
-internal sealed class FailingLogger : ILogger
+/// <summary>An error that is logged is a mistake of the loop's own: the test that brought it about fails.</summary>
+internal sealed class StrictLogger : ILogger
 {
     public IDisposable? BeginScope<TState>(TState state)
         where TState : notnull => null;
 
     public bool IsEnabled(LogLevel logLevel) => true;
 
-    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
-        TestContext.Current.TestOutputHelper?.WriteLine($"{formatter(state, exception)}: {exception}");
+    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+    {
+        if (logLevel >= LogLevel.Error)
+        {
+            throw new InvalidOperationException(formatter(state, exception), exception);
+        }
+    }
 }
 
 /// <summary>Reads a browser without waiting.</summary>
