@@ -29,7 +29,7 @@ internal sealed partial class PeerDiscoveries(
     public static string TagOf(NetworkKeys network)
     {
         Span<byte> tag = stackalloc byte[8];
-        HKDF.DeriveKey(HashAlgorithmName.SHA256, network.Psk, tag, [], "dawn discovery 1"u8);
+        HKDF.DeriveKey(HashAlgorithmName.SHA256, network.Psk, tag, [], "dawn/1 discovery"u8);
         return Base32.Encode(tag);
     }
 
