@@ -27,7 +27,7 @@ public sealed class SweepTests
     [Fact(Timeout = Limit)]
     public async Task TwoHundredNodesHold()
     {
-        var run = Assert.Single(await Runs.HoldAsync(TestContext.Current.CancellationToken, "--scenario", "everything", "--nodes", "200"));
+        var run = Assert.Single(await Runs.HoldAsync(TestContext.Current.CancellationToken, "--scenario", "partition", "--nodes", "200"));
 
         Assert.True(run.Links >= 400, $"{run.Links} links");
         Assert.True(run.ChangeRounds is >= 3 and <= 12, $"a change takes {run.ChangeRounds} rounds");

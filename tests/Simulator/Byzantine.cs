@@ -24,9 +24,10 @@ internal sealed class Byzantine(World world, SimulatedNode node, SimulatedProces
                 continue;
             }
 
-            if (_heard.Count < 256 && parts.Records.Snapshot() is { Count: > 0 } known)
+            // What others said: altering its own word would be no forgery.
+            if (_heard.Count < 256 && parts.Records.Snapshot().Where(r => r.Node != node.Id).ToArray() is { Length: > 0 } known)
             {
-                _heard.Add(known[random.Below(known.Count)].Encoded.ToArray());
+                _heard.Add(known[random.Below(known.Length)].Encoded.ToArray());
             }
 
             var attack = random.Below(6);
