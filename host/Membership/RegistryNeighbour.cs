@@ -21,8 +21,8 @@ internal sealed class RegistryNeighbour(ILink link, RecordTable table, NodeId se
     private readonly Lock _lock = new();
     private ITimer? _timer;
     private bool _isStopped;
-    private long _openingsDue;
-    private long _proofsDue;
+    private readonly Gcra _openings = new(Openings.Interval, Openings.Burst);
+    private readonly Gcra _proofs = new(Proofs.Interval, Proofs.Burst);
     private byte _number;
     private int _awaited;
     private bool _isAbandoned;
@@ -74,7 +74,7 @@ internal sealed class RegistryNeighbour(ILink link, RecordTable table, NodeId se
     {
         lock (_lock)
         {
-            return IsWithin(Proofs, ref _proofsDue);
+            return _proofs.TryTake(Now);
         }
     }
 
@@ -83,7 +83,7 @@ internal sealed class RegistryNeighbour(ILink link, RecordTable table, NodeId se
     {
         lock (_lock)
         {
-            if (!IsWithin(Openings, ref _openingsDue))
+            if (!_openings.TryTake(Now))
             {
                 return "more registry summaries than the limit";
             }
@@ -131,7 +131,7 @@ internal sealed class RegistryNeighbour(ILink link, RecordTable table, NodeId se
                     return "a registry reconciliation that it may not begin";
                 }
 
-                if (!IsWithin(Openings, ref _openingsDue))
+                if (!_openings.TryTake(Now))
                 {
                     return "more registry reconciliations than the limit";
                 }
@@ -200,6 +200,8 @@ internal sealed class RegistryNeighbour(ILink link, RecordTable table, NodeId se
         _feed.TryEnqueue(RegistryFrame.Message(number, step, message.Span));
     }
 
+    private TimeSpan Now => time.GetElapsedTime(0);
+
     private bool TryBegin(out byte number)
     {
         lock (_lock)
@@ -261,18 +263,5 @@ internal sealed class RegistryNeighbour(ILink link, RecordTable table, NodeId se
             _timer ??= time.CreateTimer(_ => Summarize(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
             _timer.Change(next, Timeout.InfiniteTimeSpan);
         }
-    }
-
-    private bool IsWithin((TimeSpan Interval, int Burst) limit, ref long due)
-    {
-        var (now, interval) = (time.GetTimestamp(), (long)(limit.Interval.TotalSeconds * time.TimestampFrequency));
-        var next = Math.Max(now, due);
-        if (next - now > (limit.Burst - 1) * interval)
-        {
-            return false;
-        }
-
-        due = next + interval;
-        return true;
     }
 }
