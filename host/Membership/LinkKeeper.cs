@@ -41,7 +41,7 @@ internal sealed partial class LinkKeeper(PeerTable peers, LinkTable links, LinkD
     private readonly List<NodeId> _lost = [];
     private readonly SortedDictionary<NodeId, (ILink Link, long Envelopes, long Since)> _idle = [];
     private readonly CancellationTokenSource _stop = new();
-    private ImmutableHashSet<NodeId> _wanted = [];
+    private NodeId[] _wanted = [];
     private ITimer? _timer;
     private int _dials;
 

@@ -274,7 +274,7 @@ internal sealed partial class Mesh : IHostedService, IDisposable
             step(now);
             _wanted.ForEach(_doing.Enqueue);
             _wanted.Clear();
-            _keeper.Want(Wanted());
+            _keeper.Want(_views.Wanted);
             var due = _views.Due < _detector.Due ? _views.Due : _detector.Due;
             _timer?.Change(due - now > ShortestWait ? due - now : ShortestWait, Timeout.InfiniteTimeSpan);
             var (probes, failures) = _counted;
@@ -301,8 +301,6 @@ internal sealed partial class Mesh : IHostedService, IDisposable
                 LogFailed(e, next.GetType().Name);
             }
         }
-
-        IEnumerable<NodeId> Wanted() => _links.Snapshot.Select(l => l.Remote).Where(_views.IsWanted);
     }
 
     private Effect? Next()

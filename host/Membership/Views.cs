@@ -53,6 +53,9 @@ internal sealed partial class Views(NodeId self, Func<NodeId, bool> isDialable, 
     /// <summary>True for neighbours, and for those that are asked to become one.</summary>
     public bool IsWanted(NodeId node) => _active.Contains(node) || _asking.Exists(q => q.Node == node);
 
+    /// <summary>Those of whom <see cref="IsWanted"/> is true.</summary>
+    public IEnumerable<NodeId> Wanted => _active.Concat(_asking.Select(q => q.Node));
+
     /// <summary>When <see cref="OnTime"/> is due.</summary>
     public TimeSpan Due => _asking.Select(q => q.Until).Append(_nextShuffle).Append(_active.Count == 0 ? _nextRetry : _nextShuffle).Min();
 

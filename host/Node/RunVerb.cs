@@ -19,7 +19,7 @@ internal static partial class RunVerb
 
     // Idle is what allocates less than this in that time; below the other a collection is not worth its milliseconds.
     private static readonly TimeSpan SettleEvery = TimeSpan.FromSeconds(3);
-    private const long IdleBytes = 512 * 1024;
+    private const long IdleBytes = 1024 * 1024;
     private const long WorthwhileBytes = 2 * 1024 * 1024;
 
     public static async Task<int> RunAsync(RunOptions options, CancellationToken cancellationToken)

@@ -58,7 +58,10 @@ internal abstract class MeshChannel : IAsyncDisposable
     /// <exception cref="MeshException">The channel was refused or broke; <see cref="MeshException.Error"/> says how.</exception>
     public abstract ValueTask<MessageBuffer?> ReceiveAsync(CancellationToken cancellationToken);
 
-    /// <summary>True where any byte of that message may have reached the other end; after a break, false means it was surely not executed.</summary>
+    /// <summary>
+    /// True where any byte of that message may have reached the other end, or may still: what was queued when this end closed leaves all the same.
+    /// False once the channel is closed or broken means that it was surely not executed.
+    /// </summary>
     public abstract bool WasTransmitted(long messageNumber);
 
     /// <summary>Closes both directions and tells the other end; a second close does nothing.</summary>

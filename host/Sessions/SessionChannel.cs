@@ -106,6 +106,9 @@ internal sealed partial class SessionChannel : MeshChannel
             _session.EnqueueClose(this, error, reason ?? "");
             _session.Remove(this, expectClose: true);
             Finish(error == MeshError.None ? null : new(error, reason ?? error.ToString()));
+
+            // It leaves when a path returns, and nobody asks again then.
+            _transmitted = _nextMessage;
         }
 
         // After the other end's close too: whoever closes reads no more.

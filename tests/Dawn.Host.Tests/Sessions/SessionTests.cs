@@ -244,6 +244,31 @@ public class SessionTests
         Assert.True(simulation.Milliseconds - healedAt < 100, "The change of path should have repeated what was under way at once.");
     });
 
+    [Fact]
+    public void What_was_queued_when_its_sender_closed_may_still_arrive_and_does_not_count_as_surely_not_executed() => Simulation.Run(1, async simulation =>
+    {
+        var executed = 0;
+        var (a, b) = (simulation.AddNode(1), simulation.AddNode(2, async (_, channel, _) =>
+        {
+            while (await channel.ReceiveAsync(CancellationToken.None) is { } message)
+            {
+                message.Dispose();
+                executed++;
+            }
+        }));
+        var channel = await a.Table.OpenChannelAsync(b.Id, "count", "gateway", CancellationToken.None);
+        simulation.Cut();
+        Assert.Equal(0, await channel.SendAsync("late"u8.ToArray(), CancellationToken.None));
+        Assert.False(channel.WasTransmitted(0));
+        await channel.CloseAsync();
+        Assert.True(channel.WasTransmitted(0));
+        Assert.False(channel.WasTransmitted(1));
+        await simulation.Delay(5_000);
+        simulation.Heal();
+        await simulation.Delay(1_000);
+        Assert.Equal(1, executed);
+    });
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
