@@ -15,6 +15,7 @@ internal sealed partial class Mesh : IHostedService, IDisposable
 
     private readonly INodeIdentity _self;
     private readonly RecordTable _records;
+    private readonly RecordExchange _exchange;
     private readonly PeerTable _peers;
     private readonly LinkTable _links;
     private readonly LinkKeeper _keeper;
@@ -35,10 +36,10 @@ internal sealed partial class Mesh : IHostedService, IDisposable
     private bool _isStopped;
 
     public Mesh(
-        INodeIdentity self, RecordTable records, PeerTable peers, LinkTable links, LinkKeeper keeper, IRecordPublisher publisher, Random random, MembershipMetrics metrics,
+        INodeIdentity self, RecordTable records, RecordExchange exchange, PeerTable peers, LinkTable links, LinkKeeper keeper, IRecordPublisher publisher, Random random, MembershipMetrics metrics,
         TimeProvider time, ILogger<Mesh> logger)
     {
-        (_self, _records, _peers, _links, _keeper, _publisher, _metrics, _time, _logger) = (self, records, peers, links, keeper, publisher, metrics, time, logger);
+        (_self, _records, _exchange, _peers, _links, _keeper, _publisher, _metrics, _time, _logger) = (self, records, exchange, peers, links, keeper, publisher, metrics, time, logger);
         _started = time.GetTimestamp();
         int seed;
         lock (random)
@@ -109,7 +110,7 @@ internal sealed partial class Mesh : IHostedService, IDisposable
 
         if (_records.Find(_self.Id) is { } record)
         {
-            Spread(Membership.Leave.Sign(_self, record.Sequence, _time.GetUtcNow()), null);
+            Send(Membership.Leave.Sign(_self, record.Sequence, _time.GetUtcNow()), _links.Snapshot);
         }
 
         return Task.CompletedTask;
@@ -369,10 +370,17 @@ internal sealed partial class Mesh : IHostedService, IDisposable
         }
     }
 
+    // Along the views, which hang together, and the tree of news, which leads to those that are in no view.
     private void Spread(MembershipMessage message, NodeId? except)
     {
+        var active = Active;
+        Send(message, _links.Snapshot.Where(l => l.Remote != except && (active.Contains(l.Remote) || _exchange.IsEager(l))));
+    }
+
+    private static void Send(MembershipMessage message, IEnumerable<ILink> to)
+    {
         var encoded = message.Encode();
-        foreach (var link in _links.Snapshot.Where(l => l.Remote != except))
+        foreach (var link in to)
         {
             link.TrySend(LinkFrame.Membership, encoded, []);
         }

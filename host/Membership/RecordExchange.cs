@@ -4,8 +4,8 @@ using Dawn.Links;
 namespace Dawn.Membership;
 
 /// <summary>
-/// Keeps neighbours' registries alike: what is news goes to all of them at once, from whoever it came, and what somebody lacks nevertheless
-/// is found by comparing summaries, when a link comes up and every 10 s.
+/// Keeps neighbours' registries alike: what is news goes on at once, along a tree that the neighbours find among themselves, and what somebody lacks
+/// nevertheless is found by comparing summaries, when a link comes up and every 10 s.
 /// </summary>
 internal sealed partial class RecordExchange
 {
@@ -18,6 +18,7 @@ internal sealed partial class RecordExchange
     private readonly ILogger _logger;
     private readonly Random? _random;
     private readonly RegistryMetrics? _metrics;
+    private readonly RegistryMissing _missing;
     private readonly Lock _lock = new();
     // In the order of nodes: what is told to all is told in one order, whatever the hashes.
     private volatile RegistryNeighbour[] _neighbours = [];
@@ -27,6 +28,7 @@ internal sealed partial class RecordExchange
     public RecordExchange(RecordTable table, INodeIdentity self, TimeProvider time, ILogger<RecordExchange> logger, Random? random = null, RegistryMetrics? metrics = null)
     {
         (_table, _self, _time, _logger, _random, _metrics) = (table, self, time, logger, random, metrics);
+        _missing = new(table, time);
         table.Conflicts.Found += OnConflictFound;
     }
 
@@ -56,7 +58,10 @@ internal sealed partial class RecordExchange
         gone?.Stop();
     }
 
-    /// <summary>Passes a node's new record on to all neighbours but the one it came from.</summary>
+    /// <summary>True for a neighbour that has nobody else to learn from sooner, as far as is known.</summary>
+    public bool IsEager(ILink link) => Of(link)?.IsEager ?? false;
+
+    /// <summary>Passes a node's new record on to all neighbours but the one it came from, or tells them of it.</summary>
     public void Spread(NodeId node, ILink? from = null)
     {
         foreach (var neighbour in _neighbours)
@@ -72,11 +77,15 @@ internal sealed partial class RecordExchange
     /// <param name="from">Null where no link brought it.</param>
     public void OnRecord(ILink? from, ReadOnlySpan<byte> encoded)
     {
-        Of(from)?.Heard();
+        var neighbour = Of(from);
+        neighbour?.Heard();
         switch (_table.Offer(encoded, out var record, out var problem))
         {
             case RecordVerdict.News:
                 Spread(record!.Node, from);
+                break;
+            case RecordVerdict.Known when NodeRecord.TryPeek(encoded, out var node, out _):
+                neighbour?.OnRepeated(node);
                 break;
             case RecordVerdict.Foreign:
                 ForeignSelf?.Invoke(record!.Sequence);
@@ -117,9 +126,53 @@ internal sealed partial class RecordExchange
                 return neighbour.OnMessage(rest[0], rest[1], rest[2..].ToArray());
             case RegistryFrameKind.Conflict when RegistryFrame.TryReadConflict(rest, out var first, out var second):
                 return OnProof(neighbour, first, second);
+            case RegistryFrameKind.Prune when rest.IsEmpty:
+            case RegistryFrameKind.Have when IsList(rest, RegistryFrame.HaveSize):
+            case RegistryFrameKind.Want when IsList(rest, NodeId.Size):
+                return OnSpreading(neighbour, (RegistryFrameKind)body[1], rest);
             default:
                 return "a malformed registry frame";
         }
+    }
+
+    private static bool IsList(ReadOnlySpan<byte> rest, int size) => rest.Length % size == 0 && rest.Length / size is >= 1 and <= RegistryFrame.MaxHaves;
+
+    private string? OnSpreading(RegistryNeighbour neighbour, RegistryFrameKind kind, ReadOnlySpan<byte> rest)
+    {
+        if (!neighbour.MaySpread())
+        {
+            return "more tidings of records than the limit";
+        }
+
+        var reader = new WireReader(rest);
+        switch (kind)
+        {
+            case RegistryFrameKind.Prune:
+                neighbour.OnPrune();
+                break;
+            case RegistryFrameKind.Have:
+                while (reader.Remaining > 0)
+                {
+                    var (node, sequence) = (reader.NodeId(), reader.UInt64());
+                    if (node != _self.Id)
+                    {
+                        _missing.Add(node, sequence, neighbour);
+                    }
+                }
+
+                break;
+            default:
+                var wanted = new List<NodeId>();
+                while (reader.Remaining > 0)
+                {
+                    wanted.Add(reader.NodeId());
+                }
+
+                neighbour.OnWant(wanted);
+                break;
+        }
+
+        return null;
     }
 
     private string? OnProof(RegistryNeighbour neighbour, byte[] first, byte[] second)

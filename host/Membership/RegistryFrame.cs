@@ -13,6 +13,15 @@ internal enum RegistryFrameKind : byte
 
     /// <summary>Two records of one node with one sequence.</summary>
     Conflict = 3,
+
+    /// <summary>The sender gets its records from others: from here on it is told of them instead.</summary>
+    Prune = 4,
+
+    /// <summary>Nodes of which the sender has newer records, and their sequences.</summary>
+    Have = 5,
+
+    /// <summary>Nodes whose records the sender wants; from here on it is sent all news at once again.</summary>
+    Want = 6,
 }
 
 /// <summary>How a registry makes its summaries and messages; those of different forms don't understand each other.</summary>
@@ -35,6 +44,11 @@ internal static class RegistryFrame
     /// <summary>Messages of one reconciliation, both ways.</summary>
     public const int MaxSteps = 32;
 
+    /// <summary>Nodes in one frame of tidings, or of wants.</summary>
+    public const int MaxHaves = 256;
+
+    public const int HaveSize = NodeId.Size + 8;
+
     public static byte[] Summary(RegistryForm form, ReadOnlySpan<byte> summary) => Head(RegistryFrameKind.Summary).UInt8((byte)form).Bytes(summary).ToArray();
 
     /// <param name="number">Which reconciliation of the link, as its beginner counts.</param>
@@ -45,6 +59,30 @@ internal static class RegistryFrame
     // What both begin with stands there once: two records of the greatest size fit into a frame so.
     public static byte[] Conflict(RegistryConflict conflict) =>
         Head(RegistryFrameKind.Conflict).Block16(conflict.Counts.Encoded.Span).Bytes(conflict.Other.Encoded.Span[NodeRecord.HeadSize..]).ToArray();
+
+    public static byte[] Prune() => Head(RegistryFrameKind.Prune).ToArray();
+
+    public static byte[] Have(IEnumerable<(NodeId Node, ulong Sequence)> records)
+    {
+        var frame = Head(RegistryFrameKind.Have);
+        foreach (var (node, sequence) in records)
+        {
+            frame.NodeId(node).UInt64(sequence);
+        }
+
+        return frame.ToArray();
+    }
+
+    public static byte[] Want(IEnumerable<NodeId> nodes)
+    {
+        var frame = Head(RegistryFrameKind.Want);
+        foreach (var node in nodes)
+        {
+            frame.NodeId(node);
+        }
+
+        return frame.ToArray();
+    }
 
     /// <summary>Reads what follows the head of a proof; false where it is malformed.</summary>
     public static bool TryReadConflict(ReadOnlySpan<byte> body, out byte[] first, out byte[] second)

@@ -54,7 +54,7 @@ internal sealed class NodeParts : IRecordPublisher
         Router = new(self, new DecentralizedMode(), Links, () => Sessions!, NullLogger<Router>.Instance);
         Peers = new(self, Records, chance, _time, NullLogger<PeerTable>.Instance);
         _keeper = new(Peers, Links, _dialer, peer => Sessions!.Sessions(peer).Length > 0, Metrics, _time, NullLogger<LinkKeeper>.Instance);
-        Mesh = new(self, Records, Peers, Links, _keeper, this, chance, Metrics, _time, NullLogger<Mesh>.Instance);
+        Mesh = new(self, Records, _exchange, Peers, Links, _keeper, this, chance, Metrics, _time, NullLogger<Mesh>.Instance);
         Sessions = new(Router, self, new(key, EncryptionMode.Required), new(acceptor), entropy, _time, NullLogger<SessionTable>.Instance, _keeper);
     }
 

@@ -54,7 +54,7 @@ internal sealed class MeshNode : IAsyncDisposable, IRecordPublisher
         var acceptor = new Lazy<IChannelAcceptor>(_host);
         Peers = new(Self, Records, Random, time, NullLogger<PeerTable>.Instance);
         Keeper = new(Peers, Links, Dialer, node => Sessions!.Sessions(node).Length > 0, Metrics, time, NullLogger<LinkKeeper>.Instance);
-        Mesh = new(Self, Records, Peers, Links, Keeper, this, Random, Metrics, time, NullLogger<Mesh>.Instance);
+        Mesh = new(Self, Records, Exchange, Peers, Links, Keeper, this, Random, Metrics, time, NullLogger<Mesh>.Instance);
         Sessions = new(Router, Self, new(key, encryption), acceptor, Entropy.System, time, NullLogger<SessionTable>.Instance, Keeper);
         _ = Sessions.StartAsync(CancellationToken.None);
         Directory = new(Self, _host, Records, Router, Peers);

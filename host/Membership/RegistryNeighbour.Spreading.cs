@@ -1,0 +1,91 @@
+namespace Dawn.Membership;
+
+/// <remarks>
+/// News goes to all neighbours at first. Who gets some of it twice says so to the later one, which from then on tells it of news instead of sending it:
+/// what remains is a tree along which each record travels once, and tidings beside it that mend the tree where it breaks
+/// (Plumtree; Leitão, Pereira, Rodrigues, "Epidemic Broadcast Trees", SRDS 2007).
+/// </remarks>
+internal sealed partial class RegistryNeighbour
+{
+    // Prunes, tidings and wants, by GCRA: a neighbour sends four a second, and a few frames more where a lot changed.
+    public static readonly (TimeSpan Interval, int Burst) Spreadings = (TimeSpan.FromMilliseconds(50), 200);
+
+    private readonly Gcra _spreadings = new(Spreadings.Interval, Spreadings.Burst);
+    private RegistryTidings? _tidings;
+    private volatile bool _isLazy;
+    private bool _hasPruned;
+
+    /// <summary>True where the other end is sent all news at once.</summary>
+    public bool IsEager => !_isLazy;
+
+    public void Tell(NodeId node)
+    {
+        // Its own it tells everybody: no way is shorter.
+        if (node == self || !_isLazy)
+        {
+            _feed.Enqueue([node]);
+        }
+        else
+        {
+            _tidings!.Add(node);
+        }
+    }
+
+    /// <summary>The other end sent what was known already.</summary>
+    public void OnRepeated(NodeId node)
+    {
+        lock (_lock)
+        {
+            // What it says of itself, or answers, is no sign that others are faster.
+            if (_hasPruned || node == link.Remote || _awaited != 0)
+            {
+                return;
+            }
+
+            _hasPruned = true;
+        }
+
+        _feed.TryEnqueue(RegistryFrame.Prune());
+    }
+
+    /// <summary>Asks for records that the other end has.</summary>
+    public void Want(IEnumerable<NodeId> nodes)
+    {
+        lock (_lock)
+        {
+            _hasPruned = false;
+        }
+
+        foreach (var some in nodes.Chunk(RegistryFrame.MaxHaves))
+        {
+            _feed.TryEnqueue(RegistryFrame.Want(some));
+        }
+    }
+
+    /// <summary>False where the neighbour prunes, tells and wants more than it may.</summary>
+    public bool MaySpread()
+    {
+        lock (_lock)
+        {
+            return _spreadings.TryTake(Now);
+        }
+    }
+
+    public void OnPrune()
+    {
+        lock (_lock)
+        {
+            if (!_isStopped)
+            {
+                _tidings ??= new(table, time, _feed.TryEnqueue);
+                _isLazy = true;
+            }
+        }
+    }
+
+    public void OnWant(IEnumerable<NodeId> nodes)
+    {
+        _isLazy = false;
+        _feed.Enqueue(nodes);
+    }
+}
