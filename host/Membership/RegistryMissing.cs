@@ -6,7 +6,7 @@ namespace Dawn.Membership;
 /// </summary>
 internal sealed class RegistryMissing(RecordTable table, TimeProvider time)
 {
-    public static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(250);
+    public static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(100);
 
     private const int Max = RegistryInMemory.MaxRecords;
 

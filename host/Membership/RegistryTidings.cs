@@ -6,7 +6,7 @@ namespace Dawn.Membership;
 /// </summary>
 internal sealed class RegistryTidings(RecordTable table, TimeProvider time, Func<byte[], bool> send)
 {
-    public static readonly TimeSpan Gather = TimeSpan.FromMilliseconds(250);
+    public static readonly TimeSpan Gather = TimeSpan.FromMilliseconds(100);
 
     private readonly Lock _lock = new();
     private readonly SortedSet<NodeId> _nodes = [];

@@ -8,18 +8,19 @@ internal sealed partial class AgentRegistry
     // Where the hash of what is over is unknown, nothing with its sequence counts.
     private static readonly Digest Highest = new(ulong.MaxValue, ulong.MaxValue, ulong.MaxValue, ulong.MaxValue);
 
-    public Task StartAsync(CancellationToken cancellationToken) => Task.Run(
-        () =>
-        {
-            var lines = _log.Open(cancellationToken);
-            lock (_lock)
-            {
-                Restore(lines);
-            }
+    public Task StartAsync(CancellationToken cancellationToken) => Task.Run(() => Open(cancellationToken), cancellationToken);
 
-            _log.Start();
-        },
-        cancellationToken);
+    /// <summary>Comes back from the log, which takes as long as the disk does.</summary>
+    internal void Open(CancellationToken cancellationToken)
+    {
+        var lines = _log.Open(cancellationToken);
+        lock (_lock)
+        {
+            Restore(lines);
+        }
+
+        _log.Start();
+    }
 
     public Task StopAsync(CancellationToken cancellationToken) => _log.StopAsync(cancellationToken);
 

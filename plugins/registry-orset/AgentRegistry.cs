@@ -24,7 +24,7 @@ internal sealed partial class AgentRegistry : IAgentRegistry, IHostedService, IA
     // Of nodes whose records are over: what was the newest, for as long as older ones may come.
     private readonly Dictionary<NodeId, (Digest Hash, DateTimeOffset Until)> _over = [];
     private readonly ChangeGate _gate;
-    private readonly EventLog _log;
+    private readonly IEventLog _log;
     private readonly RegistrySettings _settings;
     private readonly IRecordReader _reader;
     private readonly TimeProvider _time;
@@ -35,10 +35,16 @@ internal sealed partial class AgentRegistry : IAgentRegistry, IHostedService, IA
     private long _bytes;
 
     public AgentRegistry(IOptions<RegistrySettings> settings, IRecordReader reader, IPluginData data, TimeProvider time, ILogger<AgentRegistry> logger)
+        : this(settings.Value, reader, relog => new EventLog(data.Directory, settings.Value, relog, time, logger), time, logger)
     {
-        (_settings, _reader, _time, _logger) = (settings.Value, reader, time, logger);
+    }
+
+    /// <param name="log">Makes the log, of what it calls when lines are lost: see <see cref="EventLog"/>.</param>
+    internal AgentRegistry(RegistrySettings settings, IRecordReader reader, Func<Action, IEventLog> log, TimeProvider time, ILogger<AgentRegistry> logger)
+    {
+        (_settings, _reader, _time, _logger) = (settings, reader, time, logger);
         _gate = new(logger);
-        _log = new(data.Directory, _settings, Relog, time, logger);
+        _log = log(Relog);
     }
 
     public event Action<RegistryChange>? Changed
@@ -97,7 +103,7 @@ internal sealed partial class AgentRegistry : IAgentRegistry, IHostedService, IA
         }
     }
 
-    internal EventLog Log => _log;
+    internal EventLog Log => (EventLog)_log;
 
     public RegistryRecord? Find(NodeId node)
     {

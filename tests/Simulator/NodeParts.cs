@@ -4,6 +4,7 @@ using Dawn.Identity;
 using Dawn.Links;
 using Dawn.Membership;
 using Dawn.Noise;
+using Dawn.Registries.OrSet;
 using Dawn.Routing;
 using Dawn.Sessions;
 using Dawn.Testing.Simulation;
@@ -31,6 +32,7 @@ internal sealed class NodeParts : IRecordPublisher
     private readonly LinkListener _listener;
     private readonly RecordExchange _exchange;
     private readonly LinkKeeper _keeper;
+    private readonly AgentRegistry _registry;
     private string _title = "";
 
     // Nobody reads them here.
@@ -45,6 +47,7 @@ internal sealed class NodeParts : IRecordPublisher
         var (self, options, key) = (node.Identity, new LinkOptions(), new StaticKey(entropy));
         var chance = new Random((int)(random.Next() >> 33));
         Records = new(self, _time, NullLogger<RecordTable>.Instance);
+        _registry = new(new(), new Membership.RecordReader(self, _time), _ => new SimulatedLog(node.Log, process), _time, NullLogger<AgentRegistry>.Instance);
         _exchange = new(Records, self, _time, NullLogger<RecordExchange>.Instance, chance);
         var handshake = new LinkHandshake(self, key, options, entropy, _time);
         // Nobody redeems a ticket here, so that nothing reaches admission: such a link needs a ticket's PSK.
@@ -73,6 +76,8 @@ internal sealed class NodeParts : IRecordPublisher
     /// <summary>Begins to listen, to be known and to link with these hosts. Within the process.</summary>
     public void Start(IEnumerable<SimulatedNode> neighbours)
     {
+        _registry.Open(CancellationToken.None);
+        Records.Use(_registry);
         _ = Sessions.StartAsync(CancellationToken.None);
         var bound = _transport.BindAsync(new UriEndPoint(_node.Address));
         _ = _listener.RunAsync(bound.IsCompletedSuccessfully ? bound.Result : throw new InvalidOperationException("It binds at once."), CancellationToken.None);

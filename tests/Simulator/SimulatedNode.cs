@@ -19,6 +19,8 @@ internal sealed class SimulatedNode(int number, SimulatedIdentity identity, Time
 
     public SimulatedDisk Disk { get; } = new();
 
+    public SimulatedLogFile Log { get; } = new();
+
     /// <summary>Does what it shouldn't; what it says of itself is no measure of anything.</summary>
     public bool IsByzantine { get; init; }
 

@@ -11,7 +11,7 @@ namespace Dawn.Registries.OrSet;
 /// and once the disk is well the log goes on with all records that are held by then.
 /// </remarks>
 internal sealed partial class EventLog(string directory, RegistrySettings settings, Action refill, TimeProvider time, ILogger logger)
-    : IAsyncDisposable
+    : IEventLog
 {
     private const int MaxBroken = 3;
 
@@ -52,7 +52,6 @@ internal sealed partial class EventLog(string directory, RegistrySettings settin
 
     public void Start() => _writing = Task.Run(() => WriteAsync(_stopping.Token));
 
-    /// <summary>Takes a line, in the order of the calls. Never waits.</summary>
     public void Append(DateTimeOffset at, RegistryEventKind kind, NodeId node, ulong sequence, ReadOnlyMemory<byte> encoded)
     {
         if (_queue.TryAppend(at, kind, node, sequence, encoded, out var isFirstLost))
@@ -65,7 +64,6 @@ internal sealed partial class EventLog(string directory, RegistrySettings settin
         }
     }
 
-    /// <summary>Takes all records that are held, in place of the lines that wait or are lost.</summary>
     public void Refill(DateTimeOffset at, IEnumerable<RegistryRecord> records) => _queue.Refill(at, records);
 
     public Task CommitAsync(CancellationToken cancellationToken) => _queue.WrittenAsync(cancellationToken);
