@@ -59,6 +59,14 @@ public sealed partial class DocsTests
         ["Plugins:transport-websocket:TrustedCertificates"] = "none.pem",
         ["Plugins:transport-tcp:Backlog"] = "512",
         ["Plugins:transport-tcp:ConnectTimeout"] = "00:00:10",
+        ["Plugins:discovery-mdns:Enabled"] = "true",
+        ["Plugins:discovery-mdns:Interfaces"] = "0=loopback",
+        ["Plugins:discovery-mdns:IPv6"] = "true",
+        ["Plugins:registry-orset:Enabled"] = "true",
+        ["Plugins:registry-orset:MaxRecords"] = "10000",
+        ["Plugins:registry-orset:MaxBytes"] = "67108864",
+        ["Plugins:registry-orset:LogSize"] = "67108864",
+        ["Plugins:registry-orset:LogAge"] = "30.00:00:00",
     };
 
     public static TheoryData<string> Pages => [.. Directory.EnumerateFiles(Root, "*.md").Concat(Directory.EnumerateFiles(Path.Combine(Root, "docs"), "*.md", SearchOption.AllDirectories))
@@ -256,7 +264,7 @@ public sealed partial class DocsTests
     [GeneratedRegex(@"[^\w\- ]")]
     private static partial Regex NotInAnchors();
 
-    [GeneratedRegex(@"^\| `([A-Za-z:<>-]+)`(?: \*)? \|")]
+    [GeneratedRegex(@"^\| `([A-Za-z0-9:<>-]+)`(?: \*)? \|")]
     private static partial Regex KeyRow();
 
     [GeneratedRegex(@"\bDawn:([A-Za-z0-9:<>-]+)")]

@@ -45,6 +45,9 @@ internal sealed class RegistryTarget : IFuzzTarget
             yield return [end, .. RegistryFrame.Message(1, 2, default)];
             yield return [end, .. RegistryFrame.Message(1, 3, page.Span)];
             yield return [end, .. RegistryFrame.Conflict(new(one, other, World.Now))];
+            yield return [end, .. RegistryFrame.Prune()];
+            yield return [end, .. RegistryFrame.Have([(World.Network.Node(7).Id, 3), (World.Network.Node(9).Id, 6), (World.Self.Id, 7)])];
+            yield return [end, .. RegistryFrame.Want([World.Network.Node(9).Id, World.Network.Node(8).Id, World.Peer.Id])];
         }
     }
 

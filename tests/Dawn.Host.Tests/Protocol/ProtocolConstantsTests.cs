@@ -82,14 +82,17 @@ public sealed partial class ProtocolConstantsTests
         Says($"`text8` title (≤ {NodeRecord.MaxTitle} bytes)");
         Says($"`u16` count of tools (≤ {AgentCard.MaxTools}), `text8` each (≤ {NodeRecord.MaxToolName} bytes)");
         Says($"`u8` version = {RegistryFrame.Version}");
-        Says("1 summary, 2 message, 3 conflict", (int)RegistryFrameKind.Summary == 1 && (int)RegistryFrameKind.Message == 2 && (int)RegistryFrameKind.Conflict == 3);
+        Says($"({string.Join(", ", Values<RegistryFrameKind>().Select(kind => $"{kind.Item1} {kind.Item2}"))})");
         Says("0 the listing below, 1 that of a plugin", RegistryForm.Listing == 0 && (int)RegistryForm.Plugin == 1);
         Says($"a message of at most {RegistryFrame.MaxMessage / 1024} KiB");
         Says($"at most {RegistryFrame.MaxSteps} messages");
+        Says($"1 to {RegistryFrame.MaxHaves} times: {NodeId.Size} bytes NodeId, `u64` sequence", RegistryFrame.HaveSize == NodeId.Size + sizeof(ulong));
+        Says($"1 to {RegistryFrame.MaxHaves} NodeIds, {NodeId.Size} bytes each");
         Says($"at most {RegistryListing.LinesPerPage} lines");
         Says($"without its first {NodeRecord.HeadSize} bytes");
         Says($"{RegistryNeighbour.Openings.Burst} summaries and first messages at once, and then one in {RegistryNeighbour.Openings.Interval.TotalSeconds} s");
         Says($"{RegistryNeighbour.Proofs.Burst} proofs at once, and then one in {RegistryNeighbour.Proofs.Interval.TotalSeconds} s");
+        Says($"{RegistryNeighbour.Spreadings.Burst} frames of kinds 4 to 6 at once, and then one in {RegistryNeighbour.Spreadings.Interval.TotalMilliseconds} ms");
         Says($"| hop limit | {EnvelopeHeader.DefaultHopLimit} at the origin");
         Says($"| length of the payload | at most {EnvelopeHeader.MaxPayload:N0} |");
         Says($"| {EnvelopeHeader.Size} | … | payload |");
@@ -136,6 +139,8 @@ public sealed partial class ProtocolConstantsTests
         Says($"at most {NodeRecord.MaxLifetime.TotalHours} h apart");
         Says($"every {RegistryNeighbour.SummaryEvery.TotalSeconds} s (0.8 to 1.2 times that, by chance)");
         Says($"begins none sooner than {RegistryNeighbour.BeginEvery.TotalSeconds} s after the one before");
+        Says($"is gathered for {RegistryTidings.Gather.TotalMilliseconds} ms");
+        Says($"that it lacks waits {RegistryMissing.Patience.TotalMilliseconds} ms");
         Says($"nothing was heard for {RegistryNeighbour.Patience.TotalSeconds} s is over");
         Says($"more than {NodeRecord.MaxAhead.TotalMinutes} minutes ahead of the receiver's clock");
         Says($"gives up after {SessionHandshakes.GiveUp.TotalSeconds} s");
