@@ -25,6 +25,9 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
 
     private const int MaxHelping = 64;
 
+    // Less than a link takes at once.
+    private const int MaxTold = 64;
+
     private readonly List<NodeId> _round = [];
     private readonly List<Probing> _probing = [];
     private readonly List<Helping> _helping = [];
@@ -126,8 +129,13 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
     {
         if (_doubted.TryGetValue(node, out var doubted) && doubted is { Health: not PeerHealth.Alive, Statement: { } statement })
         {
-            // It lives, and others don't know it yet: only a newer record of its own tells them.
+            // It lives, and others don't know it yet: only a newer record of its own tells them. Where it was cut off with a part of the network,
+            // the same goes for all of that part, who hear of it sooner so than by a link each.
             Send(node, statement);
+            foreach (var other in Sample([.. _doubted.Where(d => d.Key != node && d.Value is { Health: PeerHealth.Dead, Statement: not null }).Select(d => d.Value.Statement!)]))
+            {
+                Send(node, other);
+            }
         }
 
         OnAlive(node);
@@ -335,6 +343,17 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
                 var j = random.Next(i + 1);
                 (_round[i], _round[j]) = (_round[j], _round[i]);
             }
+        }
+    }
+
+    private IEnumerable<MembershipMessage> Sample(List<MembershipMessage> from)
+    {
+        for (var i = 0; i < MaxTold && from.Count > 0; i++)
+        {
+            var at = random.Next(from.Count);
+            yield return from[at];
+            from[at] = from[^1];
+            from.RemoveAt(from.Count - 1);
         }
     }
 

@@ -276,6 +276,7 @@ internal sealed partial class Mesh : IHostedService, IDisposable
             _wanted.ForEach(_doing.Enqueue);
             _wanted.Clear();
             _keeper.Want(_views.Wanted);
+            _exchange.Favour(_views.Active);
             var due = _views.Due < _detector.Due ? _views.Due : _detector.Due;
             _timer?.Change(due - now > ShortestWait ? due - now : ShortestWait, Timeout.InfiniteTimeSpan);
             var (probes, failures) = _counted;

@@ -22,6 +22,7 @@ internal sealed partial class RecordExchange
     private readonly Lock _lock = new();
     // In the order of nodes: what is told to all is told in one order, whatever the hashes.
     private volatile RegistryNeighbour[] _neighbours = [];
+    private volatile NodeId[] _favoured = [];
     private long? _loggedAt;
 
     /// <param name="random">For jitter; without one there is none.</param>
@@ -37,7 +38,7 @@ internal sealed partial class RecordExchange
 
     public void Add(ILink link)
     {
-        var neighbour = new RegistryNeighbour(link, _table, _self.Id, _time, Jitter, _metrics);
+        var neighbour = new RegistryNeighbour(link, _table, _self.Id, _time, node => _favoured.Contains(node), Jitter, _metrics);
         lock (_lock)
         {
             _neighbours = [.. _neighbours.Append(neighbour).OrderBy(n => n.Link.Remote)];
@@ -56,6 +57,15 @@ internal sealed partial class RecordExchange
         }
 
         gone?.Stop();
+    }
+
+    /// <summary>Those of the active view: told sooner.</summary>
+    public void Favour(IReadOnlyList<NodeId> nodes)
+    {
+        if (!nodes.SequenceEqual(_favoured))
+        {
+            _favoured = [.. nodes];
+        }
     }
 
     /// <summary>True for a neighbour that has nobody else to learn from sooner, as far as is known.</summary>

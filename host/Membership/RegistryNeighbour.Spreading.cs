@@ -77,7 +77,7 @@ internal sealed partial class RegistryNeighbour
         {
             if (!_isStopped)
             {
-                _tidings ??= new(table, time, _feed.TryEnqueue);
+                _tidings ??= new(table, time, () => isFavoured(link.Remote) ? RegistryTidings.Gather : RegistryTidings.GatherForOthers, _feed.TryEnqueue);
                 _isLazy = true;
             }
         }

@@ -154,6 +154,25 @@ public sealed class FailureDetectorTests
     }
 
     [Fact]
+    public void Who_comes_back_is_told_of_those_that_went_with_it()
+    {
+        var (one, two) = (Of(Others[0], 7, Others[3]), Of(Others[1], 7, Others[3]));
+        _linked.Remove(Others[0]);
+        _linked.Remove(Others[1]);
+        _detector.OnSuspicion(one, _now);
+        _detector.OnSuspicion(two, _now);
+        Pass(TimeSpan.FromSeconds(10));
+        _effects.Clear();
+        _linked.Add(Others[2]);
+        _detector.OnLinkUp(Others[2], _now);
+        Assert.DoesNotContain(_effects, e => e is Effect.Send { Message: Suspicion });
+        _linked.Add(Others[0]);
+        _detector.OnLinkUp(Others[0], _now);
+        Assert.Equal([one, two], _effects.OfType<Effect.Send>().Where(e => e.To == Others[0]).Select(e => e.Message).OfType<Suspicion>());
+        Assert.Equal(PeerHealth.Dead, _detector.HealthOf(Others[1]));
+    }
+
+    [Fact]
     public void Who_leaves_is_dead_at_once()
     {
         Assert.True(_detector.OnLeft(Others[0], 7));
