@@ -14,7 +14,7 @@ internal sealed class RegistryTidings(RecordTable table, TimeProvider time, Func
     public static readonly TimeSpan GatherForOthers = TimeSpan.FromSeconds(1);
 
     private readonly Lock _lock = new();
-    private readonly SortedSet<NodeId> _nodes = [];
+    private readonly HashSet<NodeId> _nodes = [];
     private ITimer? _timer;
     private bool _isStopped;
 
