@@ -1,3 +1,5 @@
+using Dawn.Links;
+
 namespace Dawn.Membership;
 
 /// <remarks>

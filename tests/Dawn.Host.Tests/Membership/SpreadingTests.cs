@@ -299,8 +299,7 @@ public sealed class SpreadingTests
 
         for (var i = 0; i < burst; i++)
         {
-            // A little more: the fake clock's stamps are so large that they are rounded.
-            _time.Advance(interval + TimeSpan.FromTicks(100));
+            _time.Advance(interval);
             _exchange.OnRegistry(_b, kinds[i % 3]);
             Assert.Null(_b.Violation);
         }
