@@ -19,6 +19,8 @@ public sealed class AgentDirectoryTests : IAsyncDisposable
     private readonly RecordTable _records;
     private readonly PeerTable _peers;
     private readonly AgentDirectory _directory;
+    // Cards are compared by their arrays: the same one is the same.
+    private readonly Dictionary<string, AgentCard> _cards = [];
     private int _changes;
 
     public AgentDirectoryTests()
@@ -128,7 +130,17 @@ public sealed class AgentDirectoryTests : IAsyncDisposable
 
     private NodeRecord Sign(int number, ulong sequence, Uri? address, params string[] agents) => NodeRecord.Sign(
         _network.Node(number), sequence, _time.GetUtcNow(), EncryptionMode.Required, address is null ? [] : [address],
-        [.. agents.Select(id => new AgentCard(id, id, [.. new byte[32]], []))], out _);
+        [.. agents.Select(Card)], out _);
+
+    private AgentCard Card(string id)
+    {
+        if (!_cards.TryGetValue(id, out var card))
+        {
+            _cards[id] = card = new(id, id, [.. new byte[32]], []);
+        }
+
+        return card;
+    }
 
     private sealed class CountingPaths : IEnvelopePort
     {

@@ -250,6 +250,23 @@ public sealed class SpreadingTests
         Assert.Null(_b.Violation);
     }
 
+    [Fact]
+    public void Wants_of_nobody_do_not_wait_for_who_does_not_read()
+    {
+        _exchange.OnRecord(_a, Record(_nodes[6], 1));
+        _b.Sent.Clear();
+        _b.IsFull = true;
+        _exchange.OnRegistry(_b, RegistryFrame.Want([_nodes[6].Id]));
+        _exchange.OnRegistry(_b, RegistryFrame.Want([_far.Id]));
+        _exchange.OnRegistry(_b, RegistryFrame.Prune());
+        // Known by the time that there is room: had the wish been kept, it would go out now instead of being told of.
+        _exchange.OnRecord(_a, Record(_far, 1));
+        _b.Drain();
+        Assert.Equal([Record(_nodes[6], 1)], Records(_b));
+        _time.Advance(Gather);
+        Assert.Equal([Have((_far.Id, 1))], Registry(_b));
+    }
+
     public static TheoryData<string, byte[]> Malformed => new()
     {
         { "a prune with a body", [.. RegistryFrame.Prune(), 0] },
