@@ -125,6 +125,10 @@ public sealed class SpreadingTests
         Assert.Empty(_b.Sent);
         Assert.Equal([RegistryFrame.Want([_far.Id])], Registry(c));
         Assert.Single(_a.Sent);
+        // Nor does that one: the same is asked for again where somebody tells of it again.
+        _exchange.OnRegistry(_b, Have((_far.Id, 6)));
+        _time.Advance(Gather);
+        Assert.Equal([RegistryFrame.Want([_far.Id])], Registry(_b));
     }
 
     [Fact]
