@@ -33,6 +33,10 @@ public interface IAgentRegistry
     RegistryMerge Merge(RegistryRecord record);
 
     /// <summary>Forgets what has expired. The highest sequence of each node is remembered for 25 hours after the record was issued, so that nothing old comes back.</summary>
+    /// <remarks>
+    /// Forgets, sequence and all, what was issued more than 10 minutes from now too: it came while this machine's clock was ahead, nobody with a right clock would take it,
+    /// and it would shut out what its node says now.
+    /// </remarks>
     void Sweep();
 
     /// <summary>A fingerprint of all that is held, 32 bytes: equal where the records are equal, and nobody can find two different sets with one.</summary>
@@ -132,7 +136,7 @@ public sealed record RegistryReply(IReadOnlyList<RegistryRecord> Records, ReadOn
 /// <param name="At">By this node's clock.</param>
 /// <param name="Kind">What happened.</param>
 /// <param name="Node">To whom.</param>
-/// <param name="Sequence">Of the record.</param>
+/// <param name="Sequence">Of the record; 0 where one that came from the future was forgotten, and its sequence with it.</param>
 /// <param name="Encoded">The record; empty for <see cref="RegistryEventKind.Expired"/>.</param>
 public sealed record RegistryEvent(long Number, DateTimeOffset At, RegistryEventKind Kind, NodeId Node, ulong Sequence, ReadOnlyMemory<byte> Encoded);
 

@@ -16,20 +16,25 @@ internal sealed class AgentDirectory : IAgentDirectory
     private readonly PeerTable? _peers;
     private readonly Lock _refreshing = new();
     private readonly Lock _lock = new();
-    private ImmutableArray<AgentEntry> _snapshot = [];
+    // By node, so that a change of one costs what that one has: a registry that is opened tells of thousands, one by one.
+    private readonly SortedDictionary<NodeId, ImmutableArray<AgentEntry>> _remote = [];
+    private ImmutableArray<AgentEntry> _local = [];
+    private ImmutableArray<AgentEntry>? _snapshot;
 
     public AgentDirectory(INodeIdentity self, IAgentHost host, RecordTable records, IEnvelopePort paths, PeerTable? peers = null)
     {
         (_self, _host, _records, _paths, _peers) = (self, host, records, paths, peers);
-        host.Changed += Refresh;
-        records.Changed += _ => Refresh();
-        paths.PathChanged += _ => Refresh();
+        host.Changed += RefreshLocal;
+        records.Changed += RefreshRemote;
+        // A link may lead to others than the node at its end.
+        paths.PathChanged += _ => RefreshAll();
         if (peers is not null)
         {
-            peers.Changed += _ => Refresh();
+            peers.Changed += RefreshRemote;
         }
 
-        Refresh();
+        RefreshLocal();
+        RefreshAll();
     }
 
     public event Action? Changed;
@@ -40,7 +45,7 @@ internal sealed class AgentDirectory : IAgentDirectory
         {
             lock (_lock)
             {
-                return _snapshot;
+                return _snapshot ??= [.. _local, .. _remote.Values.SelectMany(entries => entries)];
             }
         }
     }
@@ -109,12 +114,33 @@ internal sealed class AgentDirectory : IAgentDirectory
         return names.Count == 0 ? "none" : string.Join(", ", names.Take(10)) + (names.Count > 10 ? $" and {names.Count - 10} more" : "");
     }
 
+    private void RefreshLocal() => Refresh(() =>
+    {
+        ImmutableArray<AgentEntry> now = [.. from agent in _host.Agents.OrderBy(a => a.Id, StringComparer.Ordinal)
+                                             let card = agent.Card ?? new AgentCard(agent.Id, agent.Id, [], [])
+                                             select new AgentEntry(new(_self.Id, agent.Id), card, IsLocal: true, Online: agent.Card is not null, SelfRecord.IsShared(agent))];
+        return TryReplace(_local, now, () => _local = now);
+    });
+
+    private void RefreshRemote(NodeId node) => Refresh(() => TryLook(node));
+
+    private void RefreshAll() => Refresh(() =>
+    {
+        var isChanged = false;
+        foreach (var node in _records.Snapshot().Select(r => r.Node).Union(_remote.Keys).ToList())
+        {
+            isChanged |= TryLook(node);
+        }
+
+        return isChanged;
+    });
+
     // One at a time: else of two the one that looked earlier could come later, and the older picture would stay.
-    private void Refresh()
+    private void Refresh(Func<bool> tryLook)
     {
         lock (_refreshing)
         {
-            if (!TryRefresh())
+            if (!tryLook())
             {
                 return;
             }
@@ -123,33 +149,42 @@ internal sealed class AgentDirectory : IAgentDirectory
         Changed?.Invoke();
     }
 
-    private bool TryRefresh()
+    private bool TryLook(NodeId node)
     {
-        var entries = ImmutableArray.CreateBuilder<AgentEntry>();
-        foreach (var agent in _host.Agents.OrderBy(a => a.Id, StringComparer.Ordinal))
+        if (node == _self.Id)
         {
-            var card = agent.Card ?? new AgentCard(agent.Id, agent.Id, [], []);
-            entries.Add(new(new(_self.Id, agent.Id), card, IsLocal: true, Online: agent.Card is not null, SelfRecord.IsShared(agent)));
+            return false;
         }
 
-        foreach (var record in _records.Snapshot().Where(r => r.Node != _self.Id).OrderBy(r => r.Node))
+        var record = _records.Find(node);
+        var online = record is not null && (_paths.CanReach(node) || _peers?.Find(node) is { IsOnline: true });
+        ImmutableArray<AgentEntry> now = [.. (record?.Agents ?? []).Select(card => new AgentEntry(new(node, card.Id), card, IsLocal: false, online, IsShared: true))];
+        return TryReplace(_remote.GetValueOrDefault(node, []), now, () =>
         {
-            var online = _paths.CanReach(record.Node) || _peers?.Find(record.Node) is { IsOnline: true };
-            foreach (var card in record.Agents)
+            if (now.IsEmpty)
             {
-                entries.Add(new(new(record.Node, card.Id), card, IsLocal: false, online, IsShared: true));
+                _remote.Remove(node);
             }
+            else
+            {
+                _remote[node] = now;
+            }
+        });
+    }
+
+    private bool TryReplace(ImmutableArray<AgentEntry> before, ImmutableArray<AgentEntry> now, Action replace)
+    {
+        if (before.SequenceEqual(now))
+        {
+            return false;
         }
 
         lock (_lock)
         {
-            if (_snapshot.SequenceEqual(entries))
-            {
-                return false;
-            }
-
-            _snapshot = entries.ToImmutable();
-            return true;
+            replace();
+            _snapshot = null;
         }
+
+        return true;
     }
 }

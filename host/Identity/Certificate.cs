@@ -42,7 +42,7 @@ internal sealed record Certificate(NodeId Node, CertificateRole Role, UInt128 Se
             return encoded.IsEmpty ? "it has no certificate" : $"its certificate has {encoded.Length} bytes instead of {Size}";
         }
 
-        if (!KnownSignatures.Verify(network, SigningLabel.Certificate, encoded[..^Signatures.Size], encoded[^Signatures.Size..]))
+        if (!KnownSignatures.Shared.Verify(network, SigningLabel.Certificate, encoded[..^Signatures.Size], encoded[^Signatures.Size..]))
         {
             return "its certificate is not signed by this network's key";
         }

@@ -69,7 +69,7 @@ internal sealed record NodeRecord(
         }
 
         var node = new NodeId(encoded.Slice(1, NodeId.Size));
-        if (!KnownSignatures.Verify(node, SigningLabel.Record, encoded[..^Signatures.Size], encoded[^Signatures.Size..]))
+        if (!KnownSignatures.Shared.Verify(node, SigningLabel.Record, encoded[..^Signatures.Size], encoded[^Signatures.Size..]))
         {
             return "a record whose signature is wrong";
         }

@@ -98,20 +98,26 @@ internal static class Signatures
 /// Signatures that were found good, so that each is checked once: a member's certificate comes with every record and every handshake of its, and its records from every side.
 /// Thread-safe; it forgets what others push out.
 /// </summary>
-internal static class KnownSignatures
+/// <param name="sets">A power of two; a set is made when its first signature comes, so that a small network has few.</param>
+internal sealed class KnownSignatures(int sets)
 {
-    // With all of them in use half a megabyte; a set is made when its first signature comes, so that a small network has few.
-    private const int Sets = 4_096;
-    private const int Ways = 4;
+    public const int Ways = 4;
 
     private const int OnStack = 1_024;
 
-    private static readonly Lock Gate = new();
-    private static readonly (UInt128, UInt128)[]?[] Known = new (UInt128, UInt128)[Sets][];
-    private static int _turn;
+    private readonly Lock _lock = new();
+    private readonly (UInt128, UInt128)[]?[] _known = new (UInt128, UInt128)[sets][];
+    private long _checks;
+    private int _turn;
+
+    /// <summary>The process's own: with all of its sets in use half a megabyte.</summary>
+    public static KnownSignatures Shared { get; } = new(4_096);
+
+    /// <summary>Signatures that were new, or forgotten, or bad.</summary>
+    public long Checks => Interlocked.Read(ref _checks);
 
     /// <summary>As <see cref="Signatures.Verify"/>.</summary>
-    public static bool Verify(NodeId signer, ReadOnlySpan<byte> label, ReadOnlySpan<byte> content, ReadOnlySpan<byte> signature)
+    public bool Verify(NodeId signer, ReadOnlySpan<byte> label, ReadOnlySpan<byte> content, ReadOnlySpan<byte> signature)
     {
         if (signature.Length != Signatures.Size)
         {
@@ -119,8 +125,8 @@ internal static class KnownSignatures
         }
 
         var digest = DigestOf(signer, label, content, signature);
-        ref var set = ref Known[(int)(uint)digest.Item1 & (Sets - 1)];
-        lock (Gate)
+        ref var set = ref _known[(int)(uint)digest.Item1 & (sets - 1)];
+        lock (_lock)
         {
             if (set is not null && Array.IndexOf(set, digest) >= 0)
             {
@@ -128,12 +134,13 @@ internal static class KnownSignatures
             }
         }
 
+        Interlocked.Increment(ref _checks);
         if (!Signatures.Verify(signer, label, content, signature))
         {
             return false;
         }
 
-        lock (Gate)
+        lock (_lock)
         {
             set ??= new (UInt128, UInt128)[Ways];
             set[_turn++ & (Ways - 1)] = digest;

@@ -6,19 +6,18 @@ namespace Dawn.Links;
 /// <summary>How many strangers may knock, in all and from one address. Thread-safe.</summary>
 /// <remarks>
 /// Of all addresses together the oldest handshake gives way to the newest: whoever would keep others out by saying nothing has to come as fast as they shake hands.
-/// Rates by GCRA: an address has one time stamp, of when its next connection would be due at the allowed rate; it may run ahead of now by the burst.
 /// Loopback counts in all alone: behind it stand this machine, whose processes need no network to do harm, or a proxy, which stands for everybody.
 /// </remarks>
 internal sealed class HandshakeLimits(LinkOptions options, TimeProvider time)
 {
-    // An address without running handshakes is forgotten once its stamp is past; beyond this many at once nobody new is let in.
+    // An address without running handshakes is forgotten once its rate is idle; beyond this many at once nobody new is let in.
     private const int MaxAddresses = 8_192;
 
     private readonly Lock _lock = new();
     private readonly Dictionary<IPAddress, Address> _addresses = [];
     private readonly LinkedList<Permit> _running = [];
-    private readonly long _interval = time.TimestampFrequency / options.HandshakesPerSecond;
-    private long _forgetAt;
+    private readonly long _created = time.GetTimestamp();
+    private TimeSpan _forgetAt;
 
     /// <summary>Lets a connection in, until the returned permit is disposed; null where a limit of its address is reached.</summary>
     public Permit? TryEnter(EndPoint? remote, out string? limit)
@@ -50,7 +49,7 @@ internal sealed class HandshakeLimits(LinkOptions options, TimeProvider time)
 
     private bool TryCount(IPAddress key, out string? limit)
     {
-        var now = time.GetTimestamp();
+        var now = time.GetElapsedTime(_created);
         if (!_addresses.TryGetValue(key, out var address))
         {
             if (_addresses.Count >= MaxAddresses && !Forget(now))
@@ -59,32 +58,31 @@ internal sealed class HandshakeLimits(LinkOptions options, TimeProvider time)
                 return false;
             }
 
-            address = _addresses[key] = new() { Due = now };
+            address = _addresses[key] = new(new(TimeSpan.FromSeconds(1) / options.HandshakesPerSecond, options.HandshakeBurst));
         }
 
-        var due = Math.Max(now, address.Due);
         limit = address.Running >= options.MaxHandshakesPerAddress ? $"{options.MaxHandshakesPerAddress} handshakes at once from {key}"
-            : due - now > (options.HandshakeBurst - 1) * _interval ? $"{options.HandshakesPerSecond} connections a second from {key}"
+            : !address.Rate.TryTake(now) ? $"{options.HandshakesPerSecond} connections a second from {key}"
             : null;
         if (limit is not null)
         {
             return false;
         }
 
-        (address.Due, address.Running) = (due + _interval, address.Running + 1);
+        address.Running++;
         return true;
     }
 
     // Looks through all of them, so not for every stranger.
-    private bool Forget(long now)
+    private bool Forget(TimeSpan now)
     {
         if (now < _forgetAt)
         {
             return false;
         }
 
-        _forgetAt = now + time.TimestampFrequency;
-        foreach (var (key, _) in _addresses.Where(entry => entry.Value.Running == 0 && entry.Value.Due <= now).ToArray())
+        _forgetAt = now + TimeSpan.FromSeconds(1);
+        foreach (var (key, _) in _addresses.Where(entry => entry.Value.Running == 0 && entry.Value.Rate.IsIdle(now)).ToArray())
         {
             _addresses.Remove(key);
         }
@@ -124,9 +122,9 @@ internal sealed class HandshakeLimits(LinkOptions options, TimeProvider time)
         return address.AddressFamily == AddressFamily.InterNetworkV6 ? new IPAddress([.. address.GetAddressBytes().AsSpan(0, 8), .. new byte[8]]) : address;
     }
 
-    private sealed class Address
+    private sealed class Address(Gcra rate)
     {
-        public long Due { get; set; }
+        public Gcra Rate { get; } = rate;
 
         public int Running { get; set; }
     }

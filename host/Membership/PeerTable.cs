@@ -210,13 +210,21 @@ internal sealed partial class PeerTable
     /// <summary>The network changed: what could not be reached may now be.</summary>
     public void ResetBackoffs()
     {
+        var changed = new List<NodeId>();
         lock (_lock)
         {
             foreach (var entry in _peers.Values)
             {
+                var wasOnline = entry.Shown.IsOnline;
                 (entry.FailedDials, entry.NextTry) = (0, 0);
+                if (entry.Shown.IsOnline != wasOnline)
+                {
+                    changed.Add(entry.Node);
+                }
             }
         }
+
+        changed.ForEach(Raise);
     }
 
     public bool IsDue(Peer peer) => peer.NextTry <= _time.GetTimestamp();

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Dawn.Identity;
+using Dawn.Links;
 
 namespace Dawn.Membership;
 
@@ -28,14 +29,14 @@ internal sealed partial class RecordTable
     private readonly ILogger _logger;
     private readonly RegistryMetrics? _metrics;
     private readonly Lock _lock = new();
-    private readonly Dictionary<NodeId, long> _due = [];
-    private readonly long _interval;
+    private readonly Dictionary<NodeId, Gcra> _limits = [];
+    private readonly long _created;
     private volatile IAgentRegistry _registry;
 
     public RecordTable(INodeIdentity self, TimeProvider time, ILogger<RecordTable> logger, RegistryMetrics? metrics = null)
     {
         (_self, _time, _logger, _metrics) = (self, time, logger, metrics);
-        _interval = (long)(Interval.TotalSeconds * time.TimestampFrequency);
+        _created = time.GetTimestamp();
         _registry = new RegistryInMemory(self.Id, time);
         _registry.Changed += OnChanged;
         Conflicts = new(self.Id, time, logger);
@@ -188,10 +189,10 @@ internal sealed partial class RecordTable
         Conflicts.Sweep();
         lock (_lock)
         {
-            var now = _time.GetTimestamp();
-            foreach (var node in _due.Where(d => d.Value <= now).Select(d => d.Key).ToList())
+            var now = _time.GetElapsedTime(_created);
+            foreach (var node in _limits.Where(l => l.Value.IsIdle(now)).Select(l => l.Key).ToList())
             {
-                _due.Remove(node);
+                _limits.Remove(node);
             }
         }
     }
@@ -257,15 +258,12 @@ internal sealed partial class RecordTable
     {
         lock (_lock)
         {
-            var now = _time.GetTimestamp();
-            var due = Math.Max(now, _due.GetValueOrDefault(node));
-            if (due - now > (Burst - 1) * _interval)
+            if (!_limits.TryGetValue(node, out var limit))
             {
-                return false;
+                _limits[node] = limit = new(Interval, Burst);
             }
 
-            _due[node] = due + _interval;
-            return true;
+            return limit.TryTake(_time.GetElapsedTime(_created));
         }
     }
 

@@ -115,7 +115,7 @@ internal sealed class RegistryInMemory(NodeId self, TimeProvider time) : IAgentR
                 {
                     entry.Record = null;
                     (_count, _bytes) = (_count - 1, _bytes - record.Encoded.Length);
-                    Note(RegistryEventKind.Expired, record, new(node, record, null));
+                    Note(RegistryEventKind.Expired, record, new(node, record, null), isFuture ? 0 : record.Sequence);
                 }
 
                 if (entry.Record is null && (isFuture || entry.Issued + RememberFor <= now))
@@ -190,7 +190,7 @@ internal sealed class RegistryInMemory(NodeId self, TimeProvider time) : IAgentR
         var before = known?.Record;
         (_count, _bytes) = (before is null ? _count + 1 : _count, bytes);
         _entries[record.Node] = new() { Sequence = record.Sequence, Hash = hash, Issued = record.Issued, Record = record };
-        Note(before is null ? RegistryEventKind.Added : RegistryEventKind.Changed, record, new(record.Node, before, record));
+        Note(before is null ? RegistryEventKind.Added : RegistryEventKind.Changed, record, new(record.Node, before, record), record.Sequence);
         return new(RegistryVerdict.News, null, conflict);
     }
 
@@ -203,20 +203,20 @@ internal sealed class RegistryInMemory(NodeId self, TimeProvider time) : IAgentR
         }
 
         _conflicts.Add(conflict);
-        Log(RegistryEventKind.Conflicting, conflict.Other);
+        Log(RegistryEventKind.Conflicting, conflict.Other, conflict.Other.Sequence);
     }
 
-    private void Note(RegistryEventKind kind, RegistryRecord record, RegistryChange change)
+    private void Note(RegistryEventKind kind, RegistryRecord record, RegistryChange change, ulong sequence)
     {
         (_snapshot, _summary) = (null, null);
         _changes.Enqueue(change);
-        Log(kind, record);
+        Log(kind, record, sequence);
     }
 
-    private void Log(RegistryEventKind kind, RegistryRecord record)
+    private void Log(RegistryEventKind kind, RegistryRecord record, ulong sequence)
     {
         var encoded = kind == RegistryEventKind.Expired ? default : record.Encoded;
-        _log.Add(new(++_number, time.GetUtcNow(), kind, record.Node, record.Sequence, encoded));
+        _log.Add(new(++_number, time.GetUtcNow(), kind, record.Node, sequence, encoded));
         _logBytes += encoded.Length;
         if (_log.Count <= 2 * _count + SpareEvents && _logBytes <= 2 * _bytes + SpareEventBytes)
         {

@@ -1,3 +1,5 @@
+using Dawn.Links;
+
 namespace Dawn.Membership;
 
 /// <remarks>
@@ -45,7 +47,14 @@ internal sealed partial class RegistryNeighbour
             _hasPruned = true;
         }
 
-        _feed.TryEnqueue(RegistryFrame.Prune());
+        if (!_feed.TryEnqueue(RegistryFrame.Prune()))
+        {
+            // Too much waits; the next repetition says it.
+            lock (_lock)
+            {
+                _hasPruned = false;
+            }
+        }
     }
 
     /// <summary>Asks for records that the other end has.</summary>
@@ -86,6 +95,7 @@ internal sealed partial class RegistryNeighbour
     public void OnWant(IEnumerable<NodeId> nodes)
     {
         _isLazy = false;
-        _feed.Enqueue(nodes);
+        // Names of nobody would gather without end before one that wants and does not read.
+        _feed.Enqueue(nodes.Where(n => table.Find(n) is not null));
     }
 }

@@ -19,6 +19,7 @@ internal sealed partial class RegistryNeighbour(ILink link, RecordTable table, N
 
     private readonly RegistryFeed _feed = new(link, table, time, metrics);
     private readonly Lock _lock = new();
+    private readonly long _created = time.GetTimestamp();
     private ITimer? _timer;
     private bool _isStopped;
     private readonly Gcra _openings = new(Openings.Interval, Openings.Burst);
@@ -199,7 +200,7 @@ internal sealed partial class RegistryNeighbour(ILink link, RecordTable table, N
         _feed.TryEnqueue(RegistryFrame.Message(number, step, message.Span));
     }
 
-    private TimeSpan Now => time.GetElapsedTime(0);
+    private TimeSpan Now => time.GetElapsedTime(_created);
 
     private bool TryBegin(out byte number)
     {

@@ -65,10 +65,10 @@ internal sealed partial class AgentRegistry
     private RegistryRecord? Read(RegistryEvent line, out string? problem) =>
         _reader.Read(line.Encoded, out problem) is { } record && record.Node == line.Node && record.Sequence == line.Sequence && record.NotAfter > _time.GetUtcNow() ? record : null;
 
-    // The line's time is by this node's clock, and after the record was issued but for clocks that disagree.
+    // The line's time is by this node's clock, and after the record was issued but for clocks that disagree. A time that is still to come is that of a wrong clock.
     private void Remember(RegistryEvent line, Digest hash, DateTimeOffset now)
     {
-        if (line.At + Memory > now)
+        if (line.At + Memory > now && line.At <= now + MaxAhead)
         {
             _set.End(new(line.Node, line.Sequence));
             _over[line.Node] = (hash, line.At + Memory);

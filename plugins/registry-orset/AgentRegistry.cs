@@ -18,6 +18,9 @@ internal sealed partial class AgentRegistry : IAgentRegistry, IHostedService, IA
     // No record lives longer than 24 hours; one more for clocks that disagree.
     private static readonly TimeSpan Memory = TimeSpan.FromHours(25);
 
+    // What the host accepts of clocks that disagree; what is further ahead came in while this machine's own was wrong.
+    private static readonly TimeSpan MaxAhead = TimeSpan.FromMinutes(10);
+
     private readonly Lock _lock = new();
     private readonly OrSet<NodeId, Held> _set = new(Held.Join);
     private readonly RangeTree _tree = new();
@@ -139,6 +142,15 @@ internal sealed partial class AgentRegistry : IAgentRegistry, IHostedService, IA
         lock (_lock)
         {
             var now = _time.GetUtcNow();
+            foreach (var held in _tree.In(Prefix.All).Where(held => held.Record.Issued > now + MaxAhead).ToList())
+            {
+                // With its sequence, which would shut out what its node says now; the line's says so to the next run.
+                Take(held);
+                _set.Forget(held.Node);
+                _log.Append(now, RegistryEventKind.Expired, held.Node, 0, default);
+                changes.Add((_gate.Number(), new(held.Node, held.Record, null)));
+            }
+
             foreach (var held in _tree.In(Prefix.All).Where(held => held.Record.NotAfter <= now).ToList())
             {
                 Take(held);
@@ -148,7 +160,7 @@ internal sealed partial class AgentRegistry : IAgentRegistry, IHostedService, IA
                 changes.Add((_gate.Number(), new(held.Node, held.Record, null)));
             }
 
-            foreach (var (node, _) in _over.Where(over => over.Value.Until <= now).ToList())
+            foreach (var (node, _) in _over.Where(over => over.Value.Until <= now || over.Value.Until > now + MaxAhead + Memory).ToList())
             {
                 _over.Remove(node);
                 _set.Forget(node);

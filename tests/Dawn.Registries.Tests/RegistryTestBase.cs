@@ -2,7 +2,6 @@ using Dawn.Registries.OrSet;
 using Dawn.Testing.Registries;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
-using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
 namespace Dawn.Registries.Tests;
@@ -16,7 +15,7 @@ public abstract class RegistryTestBase : IAsyncLifetime
 
     internal string Root { get; } = Directory.CreateTempSubdirectory("registry-").FullName;
 
-    internal FakeTimeProvider Time { get; } = new(new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
+    internal WatchedTime Time { get; } = new(new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
 
     internal LogLines Lines { get; } = new();
 
@@ -53,6 +52,17 @@ public abstract class RegistryTestBase : IAsyncLifetime
         var registry = Create();
         await registry.StartAsync(Cancelled).WaitAsync(Patience, Cancelled);
         return registry;
+    }
+
+    /// <summary>Waits until a log that failed, and could go on now, has done so: the writer pauses by the fake clock.</summary>
+    internal async Task RecoveredAsync()
+    {
+        var recovered = Lines.ComesAsync("is written again");
+        while (!recovered.IsCompleted)
+        {
+            await Task.WhenAny(recovered, Time.Waiting).WaitAsync(Patience, Cancelled);
+            Time.Advance(TimeSpan.FromMinutes(1));
+        }
     }
 
     internal Task CommitAsync(AgentRegistry registry) => registry.CommitAsync(Cancelled).WaitAsync(Patience, Cancelled);

@@ -78,7 +78,8 @@ internal sealed class Sqlite : IDisposable
         throw (result & 0xFF) switch
         {
             raw.SQLITE_CORRUPT or raw.SQLITE_NOTADB => new LogDamagedException(text),
-            raw.SQLITE_FULL => new IOException($"The disk of {directory} is full: free some space there, or lower LogSize in the settings of the registry."),
+            // Shared memory that finds no room as the file is opened is no other trouble than a line that finds none, but SQLite has another name for it.
+            var code when code == raw.SQLITE_FULL || raw.sqlite3_extended_errcode(_connection) == raw.SQLITE_IOERR_SHMSIZE => new IOException($"The disk of {directory} is full: free some space there, or lower LogSize in the settings of the registry."),
             raw.SQLITE_READONLY or raw.SQLITE_PERM or raw.SQLITE_CANTOPEN or raw.SQLITE_AUTH => new IOException(
                 $"{Path} can't be written ({text}): give the node's user the right to write in {directory}."),
             raw.SQLITE_BUSY or raw.SQLITE_LOCKED => new IOException($"{Path} is in use by another program: end it; one node alone may use {directory}."),

@@ -10,12 +10,12 @@ using Microsoft.Extensions.Time.Testing;
 namespace Dawn.Fuzz.Targets;
 
 /// <summary>An envelope that a neighbour sends, given to the router and, where it is for this node, to its sessions, which live on from input to input.</summary>
-internal sealed class EnvelopeTarget : IFuzzTarget, IEnvelopePort, IChannelAcceptor, ILink
+internal sealed class EnvelopeTarget : IFuzzTarget, IEnvelopePort, IChannelAcceptor
 {
     private readonly FakeTimeProvider _time = World.Time();
     private readonly SessionTable _sessions;
     private readonly Router _router;
-    private readonly List<LinkEnd> _closes = [];
+    private readonly End _end = new();
     private int _sent;
 
     public EnvelopeTarget()
@@ -33,7 +33,7 @@ internal sealed class EnvelopeTarget : IFuzzTarget, IEnvelopePort, IChannelAccep
 
     public void Run(ReadOnlySpan<byte> input)
     {
-        var (dropped, closes, sent) = (_router.Undeliverable, _closes.Count, _sent);
+        var (dropped, closes, sent) = (_router.Undeliverable, _end.Closes, _sent);
         var isWhole = EnvelopeHeader.TryRead(input, out var header);
         if (isWhole)
         {
@@ -42,10 +42,10 @@ internal sealed class EnvelopeTarget : IFuzzTarget, IEnvelopePort, IChannelAccep
             Property.Canonical(input[..EnvelopeHeader.Size], again);
         }
 
-        _router.OnEnvelope(this, input);
+        _router.OnEnvelope(_end, input);
         var isOurs = isWhole && header.Target == World.Self.Id;
         Property.Holds(_router.Undeliverable == dropped + (isOurs ? 0 : 1), "an envelope was counted wrongly");
-        Property.Holds(_closes.Count == closes + (isWhole ? 0 : 1), "what is malformed, and nothing else, ends the neighbour's link");
+        Property.Holds(_end.Closes == closes + (isWhole ? 0 : 1), "what is malformed, and nothing else, ends the neighbour's link");
         Property.Holds(_sent - sent <= (isOurs ? 1 : 0), $"{_sent - sent} envelopes answer one");
         Property.Holds(_sessions.HalfOpen <= SessionTable.MaxHalfOpen && _sessions.Snapshot.Count == 0, "more handshakes than may be, or a session that nobody proved");
         _time.Advance(TimeSpan.FromMilliseconds(1));
@@ -86,32 +86,17 @@ internal sealed class EnvelopeTarget : IFuzzTarget, IEnvelopePort, IChannelAccep
 
     Task IChannelAcceptor.AcceptAsync(string agent, MeshChannel channel, Caller caller) => throw new PropertyException("a channel was opened by nobody");
 
-    NodeId ILink.Remote => World.Peer.Id;
-
-    Certificate? ILink.Certificate => World.Peer.Certificate;
-
-    ReadOnlyMemory<byte>? ILink.TicketId => null;
-
-    bool ILink.IsInitiator => false;
-
-    int ILink.Epoch => 0;
-
-    bool ILink.IsSealed => true;
-
-    Uri ILink.Address { get; } = new("tcp://198.51.100.1:1");
-
-    TimeSpan? ILink.RoundTrip => null;
-
-    Task<LinkEnd> ILink.Ended { get; } = new TaskCompletionSource<LinkEnd>().Task;
-
-    bool ILink.TrySend(LinkFrame type, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body) => throw new PropertyException("the router answered on the link itself");
-
-    ValueTask ILink.WaitForRoomAsync(CancellationToken cancellationToken) => default;
-
-    ValueTask ILink.CloseAsync(LinkEnd reason, string? text)
+    private sealed class End() : MuteLink(World.Peer)
     {
-        Property.Holds(reason == LinkEnd.Protocol, $"closed for {reason}");
-        _closes.Add(reason);
-        return default;
+        public int Closes { get; private set; }
+
+        public override bool TrySend(LinkFrame type, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body) => throw new PropertyException("the router answered on the link itself");
+
+        public override ValueTask CloseAsync(LinkEnd reason, string? text = null)
+        {
+            Property.Holds(reason == LinkEnd.Protocol, $"closed for {reason}");
+            Closes++;
+            return default;
+        }
     }
 }

@@ -54,17 +54,16 @@ internal sealed class RegistryTarget : IFuzzTarget
     private static NodeRecord Record(TestIdentity node, ulong sequence, int port) =>
         NodeRecord.Sign(node, sequence, World.Now, EncryptionMode.Required, port == 0 ? [] : [new($"ws://192.0.2.1:{port}")], [], out _);
 
-    private sealed class End : ILink
+    private sealed class End : MuteLink
     {
         private readonly RecordTable _table;
         private readonly RecordExchange _exchange;
-        private readonly TestIdentity _remote;
         private int _closes;
         private int _frames;
 
         public End(TestIdentity self, TestIdentity remote, TimeProvider time)
+            : base(remote)
         {
-            _remote = remote;
             _table = new(self, time, NullLogger<RecordTable>.Instance);
             _exchange = new(_table, self, time, NullLogger<RecordExchange>.Instance, new Random(1));
             _table.Put(Record(self, 5, 0), out _);
@@ -87,34 +86,14 @@ internal sealed class RegistryTarget : IFuzzTarget
             }
         }
 
-        NodeId ILink.Remote => _remote.Id;
-
-        Certificate? ILink.Certificate => _remote.Certificate;
-
-        ReadOnlyMemory<byte>? ILink.TicketId => null;
-
-        bool ILink.IsInitiator => false;
-
-        int ILink.Epoch => 0;
-
-        bool ILink.IsSealed => true;
-
-        Uri ILink.Address { get; } = new("tcp://198.51.100.1:1");
-
-        TimeSpan? ILink.RoundTrip => null;
-
-        Task<LinkEnd> ILink.Ended { get; } = new TaskCompletionSource<LinkEnd>().Task;
-
-        bool ILink.TrySend(LinkFrame type, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body)
+        public override bool TrySend(LinkFrame type, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body)
         {
             Property.Holds(type is LinkFrame.Record or LinkFrame.Registry && head.Length + body.Length <= Link.MaxFrame, $"a frame of type {type} with {body.Length} bytes");
             _frames++;
             return true;
         }
 
-        ValueTask ILink.WaitForRoomAsync(CancellationToken cancellationToken) => default;
-
-        ValueTask ILink.CloseAsync(LinkEnd reason, string? text)
+        public override ValueTask CloseAsync(LinkEnd reason, string? text = null)
         {
             Property.Holds(reason == LinkEnd.Protocol, $"closed for {reason}");
             _closes++;

@@ -1,4 +1,5 @@
 using Dawn.Identity;
+using Dawn.Links;
 using Dawn.Membership;
 using Xunit;
 

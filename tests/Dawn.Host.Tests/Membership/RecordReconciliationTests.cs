@@ -2,18 +2,13 @@ using System.Security.Cryptography;
 using Dawn.Identity;
 using Dawn.Links;
 using Dawn.Membership;
-using Dawn.Testing.InMemory;
-using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
 namespace Dawn.Tests.Membership;
 
 /// <summary>How whole nodes find out what they lack of each other's records.</summary>
-public sealed class RecordReconciliationTests
+public sealed class RecordReconciliationTests : MeshNodeTests
 {
-    private readonly FakeTimeProvider _time = new(new DateTimeOffset(2030, 1, 1, 0, 0, 0, TimeSpan.Zero));
-    private readonly InMemoryNetwork _network = new();
-
     [Fact]
     public async Task Two_partitions_that_meet_know_the_same_at_once()
     {
@@ -41,9 +36,9 @@ public sealed class RecordReconciliationTests
         // Each alone: nobody told the others.
         Learn(a, 1, 10);
         Learn(c, 11, 20);
-        var since = _time.GetUtcNow();
-        await Eventually.HoldsAsync(() => IsAlike(a, b) && IsAlike(b, c), () => _time.Advance(TimeSpan.FromMilliseconds(250)));
-        Assert.True(_time.GetUtcNow() - since < TimeSpan.FromSeconds(40));
+        var since = Time.GetUtcNow();
+        await Eventually.HoldsAsync(() => IsAlike(a, b) && IsAlike(b, c), () => Time.Advance(TimeSpan.FromMilliseconds(250)));
+        Assert.True(Time.GetUtcNow() - since < TimeSpan.FromSeconds(40));
         Assert.Equal(21, b.Records.Snapshot().Count);
     }
 
@@ -51,27 +46,16 @@ public sealed class RecordReconciliationTests
     public async Task While_nothing_changes_there_is_next_to_nothing_to_send()
     {
         TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
-        var links = new List<ConnectionFaults>();
-        _network.Faults = _ =>
-        {
-            var faults = new ConnectionFaults();
-            lock (links)
-            {
-                links.Add(faults);
-            }
-
-            return faults;
-        };
+        var sent = CountBytes();
         await using var a = await NodeAsync();
         await using var b = await NodeAsync();
         Learn(a, 1, 200);
         await a.LinkToAsync(b);
         await Eventually.HoldsAsync(() => IsAlike(a, b));
-        long Sent() => links.Sum(link => (long)link.ToListener.Seen.Length + link.ToDialer.Seen.Length);
-        var (before, start) = (Sent(), _time.GetUtcNow());
-        await Eventually.HoldsAsync(() => _time.GetUtcNow() - start > TimeSpan.FromMinutes(2), () => _time.Advance(TimeSpan.FromSeconds(1)));
+        var (before, start) = (sent(), Time.GetUtcNow());
+        await Eventually.HoldsAsync(() => Time.GetUtcNow() - start > TimeSpan.FromMinutes(2), () => Time.Advance(TimeSpan.FromSeconds(1)));
         // Pings too: less than 40 bytes a second, both ways.
-        Assert.InRange(Sent() - before, 2 * 12 * 32, 120 * 40);
+        Assert.InRange(sent() - before, 2 * 12 * 32, 120 * 40);
     }
 
     [Fact]
@@ -80,7 +64,7 @@ public sealed class RecordReconciliationTests
         TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
         await using var a = await NodeAsync();
         await using var b = await NodeAsync();
-        a.Records.Use(new OtherForm(a.Id, _time));
+        a.Records.Use(new OtherForm(a.Id, Time));
         Learn(a, 1, 20);
         Learn(b, 15, 40);
         await a.LinkToAsync(b);
@@ -134,12 +118,10 @@ public sealed class RecordReconciliationTests
         for (var i = from; i <= to; i++)
         {
             var key = TestIdentity.KeyOf(i);
-            var identity = new TestIdentity(key, node.Self.Network, node.Self.Certify(key.Id, CertificateRole.Guest, _time.GetUtcNow().AddDays(1)));
-            Assert.Equal(RecordVerdict.News, node.Records.Put(NodeRecord.Sign(identity, 1, _time.GetUtcNow(), EncryptionMode.Required, [], [], out _), out _));
+            var identity = new TestIdentity(key, node.Self.Network, node.Self.Certify(key.Id, CertificateRole.Guest, Time.GetUtcNow().AddDays(1)));
+            Assert.Equal(RecordVerdict.News, node.Records.Put(NodeRecord.Sign(identity, 1, Time.GetUtcNow(), EncryptionMode.Required, [], [], out _), out _));
         }
     }
-
-    private Task<MeshNode> NodeAsync() => new MeshNode(_network, _time).ListenAsync();
 
     /// <summary>A registry that is not the host's own: it speaks in its own way.</summary>
     private sealed class OtherForm(NodeId self, TimeProvider time) : IAgentRegistry

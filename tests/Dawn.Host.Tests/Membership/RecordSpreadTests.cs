@@ -1,17 +1,12 @@
 using Dawn.Identity;
 using Dawn.Links;
-using Dawn.Testing.InMemory;
-using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
 namespace Dawn.Tests.Membership;
 
 /// <summary>How records get about among whole nodes.</summary>
-public sealed class RecordSpreadTests
+public sealed class RecordSpreadTests : MeshNodeTests
 {
-    private readonly FakeTimeProvider _time = new(new DateTimeOffset(2030, 1, 1, 0, 0, 0, TimeSpan.Zero));
-    private readonly InMemoryNetwork _network = new();
-
     [Fact]
     public async Task A_record_reaches_who_is_two_links_away_and_a_newer_one_replaces_it()
     {
@@ -32,17 +27,7 @@ public sealed class RecordSpreadTests
     [Fact]
     public async Task In_a_ring_a_record_crosses_no_link_twice_in_a_direction()
     {
-        var links = new List<ConnectionFaults>();
-        _network.Faults = _ =>
-        {
-            var faults = new ConnectionFaults();
-            lock (links)
-            {
-                links.Add(faults);
-            }
-
-            return faults;
-        };
+        var sent = CountBytes();
         await using var a = await NodeAsync();
         await using var b = await NodeAsync();
         await using var c = await NodeAsync();
@@ -61,7 +46,7 @@ public sealed class RecordSpreadTests
             var (last, same) = (-1L, 0);
             await Eventually.HoldsAsync(() =>
             {
-                var now = links.Sum(link => (long)link.ToListener.Seen.Length + link.ToDialer.Seen.Length);
+                var now = sent();
                 (same, last) = (now == last ? same + 1 : 0, now);
                 return same > 20;
             });
@@ -107,7 +92,7 @@ public sealed class RecordSpreadTests
         Assert.True(a.Links.TryGet(b.Id, out var link));
         for (var i = 1; i <= Flood; i++)
         {
-            var encoded = NodeRecord.Sign(a.Self, (ulong)i, _time.GetUtcNow(), EncryptionMode.Required, [], [], out _).Encoded;
+            var encoded = NodeRecord.Sign(a.Self, (ulong)i, Time.GetUtcNow(), EncryptionMode.Required, [], [], out _).Encoded;
             while (!link.TrySend(LinkFrame.Record, default, encoded.Span))
             {
                 await link.WaitForRoomAsync(TestContext.Current.CancellationToken);
@@ -117,16 +102,14 @@ public sealed class RecordSpreadTests
         // A call behind the flood on the same link.
         await a.CallAsync(b);
         Assert.Equal(100, Volatile.Read(ref changes));
-        _time.Advance(TimeSpan.FromSeconds(1));
+        Time.Advance(TimeSpan.FromSeconds(1));
         var later = a.Publish("echo");
         await Eventually.HoldsAsync(() => b.Records.Find(a.Id)!.Sequence == later.Sequence);
     }
 
     private byte[] Record(INodeIdentity of, TimeSpan ahead = default)
     {
-        var now = _time.GetUtcNow() + ahead;
+        var now = Time.GetUtcNow() + ahead;
         return NodeRecord.Sign(of, (ulong)now.ToUnixTimeMilliseconds(), now, EncryptionMode.Required, [], [], out _).Encoded.ToArray();
     }
-
-    private Task<MeshNode> NodeAsync() => new MeshNode(_network, _time).ListenAsync();
 }

@@ -48,6 +48,35 @@ public abstract partial class RegistryTestKit
         Assert.All([1, 2], node => Assert.Equal(RegistryVerdict.News, again.Merge(Record(node, 6)).Verdict));
     }
 
+    [Theory(Timeout = Limit)]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_restart_remembers_nothing_of_the_time_when_a_clock_was_ahead(bool isSwept)
+    {
+        var directory = NewDirectory();
+        var ahead = TimeSpan.FromHours(30);
+        {
+            await using var first = await NewAsync(directory);
+            Time.Advance(ahead);
+            first.Registry.Merge(Record(1, 50));
+            first.Registry.Merge(Record(2, 50, lifetime: TimeSpan.FromMinutes(1)));
+            Time.Advance(TimeSpan.FromMinutes(1));
+            first.Registry.Sweep();
+            if (isSwept)
+            {
+                Time.Advance(-ahead);
+                first.Registry.Sweep();
+            }
+
+            await first.Registry.CommitAsync(Cancelled).WaitAsync(Patience, Cancelled);
+        }
+
+        Time.Advance(isSwept ? TimeSpan.Zero : -ahead);
+        var again = (await NewAsync(directory)).Registry;
+        Assert.Equal(0, again.Count);
+        Assert.All([1, 2], node => Assert.Equal(RegistryVerdict.News, again.Merge(Record(node)).Verdict));
+    }
+
     [Fact(Timeout = Limit)]
     public async Task A_restart_keeps_proofs()
     {

@@ -261,6 +261,33 @@ public abstract partial class RegistryTestKit : IAsyncLifetime
     }
 
     [Fact(Timeout = Limit)]
+    public async Task What_came_while_a_clock_was_ahead_is_forgotten_with_its_sequence()
+    {
+        var registry = (await NewAsync()).Registry;
+        var ahead = TimeSpan.FromHours(30);
+        Time.Advance(ahead);
+        var (future, over) = (Record(1, 50), Record(2, 50, lifetime: TimeSpan.FromMinutes(1)));
+        registry.Merge(future);
+        registry.Merge(over);
+        Time.Advance(TimeSpan.FromMinutes(1));
+        registry.Sweep();
+        Assert.Same(future, registry.Find(future.Node));
+        // It is set right. What is ahead by no more than clocks may disagree stays.
+        Time.Advance(-ahead);
+        var near = new TestRecord(TestRecord.NodeOf(3), 50, Time.GetUtcNow() + TimeSpan.FromMinutes(10), Day);
+        registry.Merge(near);
+        var told = new List<RegistryChange>();
+        registry.Changed += told.Add;
+        registry.Sweep();
+        Assert.Equal([new(future.Node, future, null)], told);
+        Assert.Equal([near], registry.Snapshot);
+        Assert.True((await LogAsync(registry))[^1] is { Kind: RegistryEventKind.Expired, Sequence: 0, Encoded.Length: 0 } line && line.Node == future.Node);
+        Assert.All([1, 2], node => Assert.Equal(RegistryVerdict.News, registry.Merge(Record(node)).Verdict));
+        Assert.Equal(RegistryVerdict.Known, registry.Merge(Record(3)).Verdict);
+        Assert.Equal(3, registry.Count);
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task What_is_over_does_not_count()
     {
         var registry = (await NewAsync()).Registry;

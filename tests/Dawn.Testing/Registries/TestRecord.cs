@@ -42,7 +42,7 @@ public sealed record TestRecord : RegistryRecord
 
     /// <summary>Reads what a record of this type has encoded.</summary>
     /// <param name="encoded">Anything.</param>
-    /// <param name="now">Records that are over by then don't count.</param>
+    /// <param name="now">Records that are over by then don't count, nor those that were issued more than 10 minutes later.</param>
     /// <param name="problem">Why there is no record.</param>
     public static TestRecord? Read(ReadOnlySpan<byte> encoded, DateTimeOffset now, out string? problem)
     {
@@ -55,7 +55,7 @@ public sealed record TestRecord : RegistryRecord
 
         var issued = DateTimeOffset.FromUnixTimeMilliseconds(BinaryPrimitives.ReadInt64BigEndian(encoded[41..]));
         var notAfter = DateTimeOffset.FromUnixTimeMilliseconds(BinaryPrimitives.ReadInt64BigEndian(encoded[49..]));
-        problem = notAfter > now ? null : "it is over";
+        problem = notAfter <= now ? "it is over" : issued > now + TimeSpan.FromMinutes(10) ? "it comes from the future" : null;
         return problem is null ? new(new(encoded.Slice(1, NodeId.Size)), BinaryPrimitives.ReadUInt64BigEndian(encoded[33..]), issued, notAfter - issued, encoded[HeadSize..content]) : null;
     }
 }

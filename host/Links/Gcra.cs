@@ -1,4 +1,4 @@
-namespace Dawn.Membership;
+namespace Dawn.Links;
 
 /// <summary>A limit on a rate: the generic cell rate algorithm (ITU-T I.371, virtual scheduling). Guarded by whoever holds it.</summary>
 internal sealed class Gcra(TimeSpan interval, int burst)
