@@ -38,7 +38,7 @@ internal sealed partial class RecordExchange
 
     public void Add(ILink link)
     {
-        var neighbour = new RegistryNeighbour(link, _table, _self.Id, _time, node => _favoured.Contains(node), Jitter, _metrics);
+        var neighbour = new RegistryNeighbour(link, _table, _self.Id, _time, () => _favoured, Jitter, _metrics);
         lock (_lock)
         {
             _neighbours = [.. _neighbours.Append(neighbour).OrderBy(n => n.Link.Remote)];
@@ -59,12 +59,16 @@ internal sealed partial class RecordExchange
         gone?.Stop();
     }
 
-    /// <summary>Those of the active view: told sooner.</summary>
+    /// <summary>Those of the active view, whom tidings go to.</summary>
     public void Favour(IReadOnlyList<NodeId> nodes)
     {
         if (!nodes.SequenceEqual(_favoured))
         {
             _favoured = [.. nodes];
+            foreach (var neighbour in nodes.Count == 0 ? _neighbours : [])
+            {
+                neighbour.Unprune();
+            }
         }
     }
 
@@ -138,7 +142,7 @@ internal sealed partial class RecordExchange
                 return OnProof(neighbour, first, second);
             case RegistryFrameKind.Prune when rest.IsEmpty:
             case RegistryFrameKind.Have when IsList(rest, RegistryFrame.HaveSize):
-            case RegistryFrameKind.Want when IsList(rest, NodeId.Size):
+            case RegistryFrameKind.Want when rest.IsEmpty || IsList(rest, NodeId.Size):
                 return OnSpreading(neighbour, (RegistryFrameKind)body[1], rest);
             default:
                 return "a malformed registry frame";

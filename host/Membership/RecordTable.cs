@@ -31,10 +31,16 @@ internal sealed partial class RecordTable
     private readonly Lock _lock = new();
     private readonly Dictionary<NodeId, Gcra> _limits = [];
     private readonly long _created;
+    private readonly ReadRecord _read;
     private volatile IAgentRegistry _registry;
 
-    public RecordTable(INodeIdentity self, TimeProvider time, ILogger<RecordTable> logger, RegistryMetrics? metrics = null)
+    /// <inheritdoc cref="NodeRecord.TryRead"/>
+    public delegate string? ReadRecord(ReadOnlySpan<byte> encoded, NodeId network, DateTimeOffset now, out NodeRecord? record);
+
+    /// <param name="read">For a process with many nodes, which need not read each record for each of them.</param>
+    public RecordTable(INodeIdentity self, TimeProvider time, ILogger<RecordTable> logger, RegistryMetrics? metrics = null, ReadRecord? read = null)
     {
+        _read = read ?? NodeRecord.TryRead;
         (_self, _time, _logger, _metrics) = (self, time, logger, metrics);
         _created = time.GetTimestamp();
         _registry = new RegistryInMemory(self.Id, time);
@@ -100,7 +106,7 @@ internal sealed partial class RecordTable
             return Count(RecordVerdict.Known);
         }
 
-        problem = NodeRecord.TryRead(encoded, _self.Network.Key, _time.GetUtcNow(), out record);
+        problem = _read(encoded, _self.Network.Key, _time.GetUtcNow(), out record);
         return problem is not null ? Count(RecordVerdict.Refused)
             : record!.Node == _self.Id ? Count(Contradict(record))
             : Put(record, out problem);

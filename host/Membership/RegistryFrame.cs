@@ -20,7 +20,7 @@ internal enum RegistryFrameKind : byte
     /// <summary>Nodes of which the sender has newer records, and their sequences.</summary>
     Have = 5,
 
-    /// <summary>Nodes whose records the sender wants; from here on it is sent all news at once again.</summary>
+    /// <summary>Nodes whose records the sender wants, or none; from here on it is sent all news at once again.</summary>
     Want = 6,
 }
 

@@ -4,8 +4,8 @@ namespace Dawn.Membership;
 
 /// <remarks>
 /// News goes to all neighbours at first. Who gets some of it twice says so to the later one, which from then on tells it of news instead of sending it:
-/// what remains is a tree along which each record travels once, and tidings beside it that mend the tree where it breaks
-/// (Plumtree; Leitão, Pereira, Rodrigues, "Epidemic Broadcast Trees", SRDS 2007).
+/// what remains is a tree along which each record travels once. Beside it, along the views, which hang together, go tidings that mend the tree where it breaks
+/// (Plumtree; Leitão, Pereira, Rodrigues, "Epidemic Broadcast Trees", SRDS 2007). Who is in no view has nobody to mend it, and prunes nothing.
 /// </remarks>
 internal sealed partial class RegistryNeighbour
 {
@@ -27,7 +27,7 @@ internal sealed partial class RegistryNeighbour
         {
             _feed.Enqueue([node]);
         }
-        else
+        else if (favoured().Contains(link.Remote))
         {
             _tidings!.Add(node);
         }
@@ -39,7 +39,7 @@ internal sealed partial class RegistryNeighbour
         lock (_lock)
         {
             // What it says of itself, or answers, is no sign that others are faster.
-            if (_hasPruned || node == link.Remote || _awaited != 0)
+            if (_hasPruned || node == link.Remote || _awaited != 0 || favoured().Length == 0)
             {
                 return;
             }
@@ -55,6 +55,22 @@ internal sealed partial class RegistryNeighbour
                 _hasPruned = false;
             }
         }
+    }
+
+    /// <summary>Asks for all news again: there are no neighbours any more who would tell of it.</summary>
+    public void Unprune()
+    {
+        lock (_lock)
+        {
+            if (!_hasPruned)
+            {
+                return;
+            }
+
+            _hasPruned = false;
+        }
+
+        _feed.TryEnqueue(RegistryFrame.Want([]));
     }
 
     /// <summary>Asks for records that the other end has.</summary>
@@ -86,7 +102,7 @@ internal sealed partial class RegistryNeighbour
         {
             if (!_isStopped)
             {
-                _tidings ??= new(table, time, () => isFavoured(link.Remote) ? RegistryTidings.Gather : RegistryTidings.GatherForOthers, _feed.TryEnqueue);
+                _tidings ??= new(table, time, _feed.TryEnqueue);
                 _isLazy = true;
             }
         }

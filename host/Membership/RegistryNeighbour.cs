@@ -3,7 +3,7 @@ using Dawn.Links;
 namespace Dawn.Membership;
 
 /// <summary>One link's part in keeping registries alike: its summaries, and at most one reconciliation at a time (docs/protocol.md, "Registry"). Thread-safe.</summary>
-internal sealed partial class RegistryNeighbour(ILink link, RecordTable table, NodeId self, TimeProvider time, Func<NodeId, bool> isFavoured, Func<double> jitter, RegistryMetrics? metrics)
+internal sealed partial class RegistryNeighbour(ILink link, RecordTable table, NodeId self, TimeProvider time, Func<NodeId[]> favoured, Func<double> jitter, RegistryMetrics? metrics)
 {
     public static readonly TimeSpan SummaryEvery = TimeSpan.FromSeconds(10);
 

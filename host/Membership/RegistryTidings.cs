@@ -4,14 +4,9 @@ namespace Dawn.Membership;
 /// What a neighbour is told that gets its records from others: that there are newer ones (IHAVE of Plumtree; Leitão, Pereira, Rodrigues, SRDS 2007).
 /// Gathered for a while, since news comes in bursts. Thread-safe.
 /// </summary>
-/// <param name="gather">For how long.</param>
-internal sealed class RegistryTidings(RecordTable table, TimeProvider time, Func<TimeSpan> gather, Func<byte[], bool> send)
+internal sealed class RegistryTidings(RecordTable table, TimeProvider time, Func<byte[], bool> send)
 {
-    /// <summary>For neighbours of the active view, who mend the tree where it breaks.</summary>
     public static readonly TimeSpan Gather = TimeSpan.FromMilliseconds(100);
-
-    /// <summary>For others: they have neighbours of their own, and links outside of views may be many.</summary>
-    public static readonly TimeSpan GatherForOthers = TimeSpan.FromSeconds(1);
 
     private readonly Lock _lock = new();
     private readonly HashSet<NodeId> _nodes = [];
@@ -28,7 +23,7 @@ internal sealed class RegistryTidings(RecordTable table, TimeProvider time, Func
             }
 
             _timer ??= time.CreateTimer(_ => Send(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-            _timer.Change(gather(), Timeout.InfiniteTimeSpan);
+            _timer.Change(Gather, Timeout.InfiniteTimeSpan);
         }
     }
 

@@ -41,12 +41,12 @@ internal sealed class NodeParts : IRecordPublisher
     /// <param name="random">For what a node may choose freely.</param>
     /// <param name="frames">Stands between the links and what handles their frames.</param>
     /// <param name="acceptor">Serves the calls of others.</param>
-    public NodeParts(SimulatedNode node, SimulatedProcess process, SimulatedNetwork network, SeededEntropy entropy, SeededRandom random, Func<ILinkHandler, ILinkHandler> frames, IChannelAcceptor acceptor)
+    public NodeParts(SimulatedNode node, SimulatedProcess process, SimulatedNetwork network, SharedRecords shared, SeededEntropy entropy, SeededRandom random, Func<ILinkHandler, ILinkHandler> frames, IChannelAcceptor acceptor)
     {
         (_node, _time, _random, _transport) = (node, process.Clock, random, network.TransportOf(process));
         var (self, options, key) = (node.Identity, new LinkOptions(), new StaticKey(entropy));
         var chance = new Random((int)(random.Next() >> 33));
-        Records = new(self, _time, NullLogger<RecordTable>.Instance);
+        Records = new(self, _time, NullLogger<RecordTable>.Instance, null, shared.Read);
         _registry = new(new(), new Membership.RecordReader(self, _time), _ => new SimulatedLog(node.Log, process), _time, NullLogger<AgentRegistry>.Instance);
         _exchange = new(Records, self, _time, NullLogger<RecordExchange>.Instance, chance);
         var handshake = new LinkHandshake(self, key, options, entropy, _time);

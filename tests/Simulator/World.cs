@@ -17,6 +17,7 @@ internal sealed class World : IDisposable
     private static readonly int MaxLinks = new LinkOptions().MaxLinks;
 
     private readonly SimulatedKeys _keys;
+    private readonly SharedRecords _shared = new();
     private readonly SeededRandom _random;
     private readonly Dictionary<NodeId, int> _numbers = [];
     private readonly Faults _faults;
@@ -127,7 +128,7 @@ internal sealed class World : IDisposable
         process.Run(() =>
         {
             var entropy = new SeededEntropy(SimulatedKeys.Derive(Settings.Seed, "entropy", (long)node.Number << 16 | (uint)life));
-            node.Parts = new(node, process, Network, entropy, random, handler => new FrameFaults(handler, this, node, process, random), Calls.AcceptorOf(node));
+            node.Parts = new(node, process, Network, _shared, entropy, random, handler => new FrameFaults(handler, this, node, process, random), Calls.AcceptorOf(node));
             var records = node.Parts.Records;
             records.Changed += of => Convergence.OnChanged(node, NumberOf(of), records.Find(of));
             Convergence.OnStart(node);

@@ -10,7 +10,7 @@ namespace Dawn.Tests.Membership;
 /// <summary>When one node sends its neighbours news, when it only tells them of it, and what it asks for (docs/protocol.md, "Registry").</summary>
 public sealed class SpreadingTests
 {
-    private static readonly TimeSpan Gather = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan Gather = RegistryTidings.Gather;
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(1);
 
     private readonly FakeTimeProvider _time = new(new DateTimeOffset(2030, 1, 1, 0, 0, 0, TimeSpan.Zero));
@@ -31,6 +31,7 @@ public sealed class SpreadingTests
         _exchange = new(_table, _nodes[0], _time, NullLogger<RecordExchange>.Instance);
         _table.Put(Sign(_nodes[0], 1), out _);
         (_a, _b) = (Link(_nodes[1]), Link(_nodes[2]));
+        _exchange.Favour([_nodes[1].Id, _nodes[2].Id]);
     }
 
     [Fact]
@@ -50,7 +51,7 @@ public sealed class SpreadingTests
     }
 
     [Fact]
-    public void Who_prunes_is_told_of_news_after_a_quarter_of_a_second_instead_of_sent_it()
+    public void Who_prunes_is_told_of_news_after_a_tenth_of_a_second_instead_of_sent_it()
     {
         _exchange.OnRegistry(_b, RegistryFrame.Prune());
         Assert.False(_exchange.IsEager(_b));
@@ -63,12 +64,39 @@ public sealed class SpreadingTests
         _time.Advance(Tick);
         Assert.Equal([Convert.ToHexString(Have((_far.Id, 4), (_nodes[4].Id, 7)))], Registry(_b).Select(Convert.ToHexString));
         Assert.Empty(Records(_b));
-        // The next news has a quarter of a second of its own.
+        // The next news has a time of its own.
         _exchange.OnRecord(_a, Record(_far, 5));
         _time.Advance(Gather - Tick);
         Assert.Single(_b.Sent);
         _time.Advance(Tick);
         Assert.Equal(Have((_far.Id, 5)), Registry(_b)[1]);
+    }
+
+    [Fact]
+    public void Who_prunes_and_is_no_neighbour_of_the_view_is_told_nothing_of_others()
+    {
+        _exchange.Favour([_nodes[1].Id]);
+        _exchange.OnRegistry(_b, RegistryFrame.Prune());
+        _exchange.OnRecord(_a, Record(_far, 3));
+        _time.Advance(2 * Gather);
+        Assert.Empty(_b.Sent);
+    }
+
+    [Fact]
+    public void Who_has_no_neighbours_prunes_nothing_and_takes_back_its_prunes()
+    {
+        _exchange.OnRecord(_a, Record(_far, 1));
+        _exchange.OnRecord(_b, Record(_far, 1));
+        _exchange.Favour([]);
+        Assert.Equal([RegistryFrame.Prune(), RegistryFrame.Want([])], Registry(_b));
+        Assert.Empty(Registry(_a));
+        _exchange.OnRecord(_b, Record(_far, 1));
+        Assert.Equal(2, Registry(_b).Count());
+        // And at the other end it counts as a neighbour that is sent all.
+        _exchange.OnRegistry(_a, RegistryFrame.Prune());
+        Assert.False(_exchange.IsEager(_a));
+        _exchange.OnRegistry(_a, RegistryFrame.Want([]));
+        Assert.True(_exchange.IsEager(_a));
     }
 
     [Fact]
@@ -92,7 +120,7 @@ public sealed class SpreadingTests
     }
 
     [Fact]
-    public void What_somebody_tells_of_and_what_does_not_come_is_asked_for_after_a_quarter_of_a_second()
+    public void What_somebody_tells_of_and_what_does_not_come_is_asked_for_after_a_tenth_of_a_second()
     {
         _exchange.OnRecord(_a, Record(_nodes[5], 9));
         _exchange.OnRegistry(_b, Have((_far.Id, 5), (_nodes[4].Id, 5), (_nodes[5].Id, 9), (_nodes[6].Id, 2)));
@@ -278,7 +306,6 @@ public sealed class SpreadingTests
         { "too many tidings", Have([.. Enumerable.Range(1, 257).Select(i => (Nobody(i), 1UL))]) },
         { "tidings cut short", Have((Nobody(1), 1), (Nobody(2), 1))[..^1] },
         { "tidings that are wants", [1, 5, .. new byte[32]] },
-        { "no wants", RegistryFrame.Want([]) },
         { "too many wants", RegistryFrame.Want(Enumerable.Range(1, 257).Select(Nobody)) },
         { "wants cut short", RegistryFrame.Want([Nobody(1), Nobody(2)])[..^1] },
         { "wants that are tidings", [1, 6, .. new byte[40]] },

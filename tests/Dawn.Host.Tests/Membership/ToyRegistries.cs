@@ -42,6 +42,8 @@ internal sealed class ToyRegistries
         var (there, back) = (Link(one, other), Link(other, one));
         Nodes[one].Exchange.Add(there);
         Nodes[other].Exchange.Add(back);
+        Favour(one);
+        Favour(other);
         Settle();
     }
 
@@ -53,8 +55,12 @@ internal sealed class ToyRegistries
             _links.Remove((from, to), out var link);
             link!.Deliver = null;
             Nodes[from].Exchange.Remove(link);
+            Favour(from);
         }
     }
+
+    // All are neighbours here.
+    private void Favour(int node) => Nodes[node].Exchange.Favour([.. _links.Keys.Where(l => l.From == node).Select(l => Identities[l.To].Id)]);
 
     /// <summary>A node signs a new record of itself and spreads it.</summary>
     public NodeRecord Publish(int node)

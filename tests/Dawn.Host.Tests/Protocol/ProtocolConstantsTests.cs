@@ -139,7 +139,7 @@ public sealed partial class ProtocolConstantsTests
         Says($"at most {NodeRecord.MaxLifetime.TotalHours} h apart");
         Says($"every {RegistryNeighbour.SummaryEvery.TotalSeconds} s (0.8 to 1.2 times that, by chance)");
         Says($"begins none sooner than {RegistryNeighbour.BeginEvery.TotalSeconds} s after the one before");
-        Says($"is gathered, for {RegistryTidings.Gather.TotalMilliseconds} ms where the two are neighbours of the active view and else for {RegistryTidings.GatherForOthers.TotalSeconds} s");
+        Says($"is gathered for {RegistryTidings.Gather.TotalMilliseconds} ms");
         Says($"that it lacks waits {RegistryMissing.Patience.TotalMilliseconds} ms");
         Says($"nothing was heard for {RegistryNeighbour.Patience.TotalSeconds} s is over");
         Says($"more than {NodeRecord.MaxAhead.TotalMinutes} minutes ahead of the receiver's clock");
