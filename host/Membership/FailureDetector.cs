@@ -17,7 +17,7 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
     public static readonly TimeSpan MaxSuspicion = TimeSpan.FromSeconds(8);
     public const int Helpers = 3;
 
-    /// <summary>Accusers of one record that are heard and passed on; what more say is no news.</summary>
+    /// <summary>Accusers of one record that are heard and passed on, each where the one before was found wrong; what more say is no news.</summary>
     public const int MaxAccusers = 3;
 
     // Lifeguard: a node whose own probes fail may itself be what is slow, and gives answers more time.
@@ -236,7 +236,7 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
     /// <summary>False for what would change nothing: asked before its signature is verified.</summary>
     public bool IsNews(Suspicion suspicion) => suspicion.Suspect == self || !_doubted.TryGetValue(suspicion.Suspect, out var doubted)
         || doubted.Sequence < suspicion.Sequence
-        || (doubted.Sequence == suspicion.Sequence && doubted.Health != PeerHealth.Dead && doubted.Accusers.Count < MaxAccusers && !doubted.Accusers.Contains(suspicion.Accuser));
+        || (doubted.Sequence == suspicion.Sequence && doubted.Health == PeerHealth.Alive && doubted.Accusers.Count < MaxAccusers && !doubted.Accusers.Contains(suspicion.Accuser));
 
     /// <summary>Suspects a node of which no record is known, so that nobody else can be told.</summary>
     public void SuspectUnknown(NodeId node, TimeSpan now)

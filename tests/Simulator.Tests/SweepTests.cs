@@ -27,10 +27,19 @@ public sealed class SweepTests
     [Fact(Timeout = Limit)]
     public async Task TwoHundredNodesHold()
     {
-        var run = Assert.Single(await Runs.HoldAsync(TestContext.Current.CancellationToken, "--scenario", "partition", "--nodes", "200"));
+        var run = Assert.Single(await Runs.HoldAsync(TestContext.Current.CancellationToken, "--scenario", "everything", "--nodes", "200"));
 
         Assert.True(run.Links >= 400, $"{run.Links} links");
         Assert.True(run.ChangeRounds is >= 3 and <= 12, $"a change takes {run.ChangeRounds} rounds");
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task WhoCrashesIsGoneFromAllViewsSoon()
+    {
+        var runs = await Runs.HoldAsync(TestContext.Current.CancellationToken, "--scenario", "crashes", "--nodes", "50", "--seed", "11", "--sweep", "4");
+
+        Assert.True(runs.Sum(run => run.CrashesNoticed) >= 4, $"{runs.Sum(run => run.CrashesNoticed)} were noticed");
+        Assert.All(runs, run => Assert.True(run.CrashNoticedAfterSeconds <= 15, $"{run.CrashNoticedAfterSeconds} s: {run.Command}"));
     }
 
     [Fact(Timeout = Limit)]

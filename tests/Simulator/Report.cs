@@ -30,6 +30,8 @@ internal sealed record Report
 
     public required int? ChangeRounds { get; init; }
     public required double BytesPerSecondAndNode { get; init; }
+    public required int CrashesNoticed { get; init; }
+    public required double CrashNoticedAfterSeconds { get; init; }
     public required long Calls { get; init; }
     public required long Results { get; init; }
     public required long NotExecuted { get; init; }
@@ -78,6 +80,8 @@ internal sealed record Report
             ChangeSeconds = world.Convergence.Watched?.Took.TotalSeconds,
             ChangeRounds = world.Convergence.Watched?.Rounds,
             BytesPerSecondAndNode = world.BytesPerSecondAndNode,
+            CrashesNoticed = world.Departures.Noticed,
+            CrashNoticedAfterSeconds = world.Departures.Longest.TotalSeconds,
             Calls = world.Calls.Begun,
             Results = world.Calls.Results,
             NotExecuted = world.Calls.NotExecuted,
@@ -104,6 +108,11 @@ internal sealed record Report
         Line($"events       {Events:N0}, {Steps:N0} steps, {Hops:N0} hops over the pool");
         Line($"convergence  {(ConvergedAfterSeconds is { } after ? string.Create(CultureInfo.InvariantCulture, $"{after:0.000} s after the last fault") : "not reached")}");
         Line($"one change   {(ChangeSeconds is { } took ? string.Create(CultureInfo.InvariantCulture, $"known everywhere after {took:0.000} s and {ChangeRounds} rounds") : "not measured")}");
+        if (CrashesNoticed > 0)
+        {
+            Line($"crashes      {CrashesNoticed:N0} noticed everywhere before the node came back, within {CrashNoticedAfterSeconds:0} s");
+        }
+
         Line($"calls        {Calls:N0}; messages: {Results:N0} answered, {NotExecuted:N0} not executed, {OutcomeUnknown:N0} of unknown outcome");
         Line($"cost         {WallSeconds:0.0} s, peak {PeakMiB:N0} MiB");
         Line($"trace        {TraceHash}");

@@ -1,5 +1,6 @@
 using Dawn.Identity;
 using Dawn.Links;
+using Dawn.Membership;
 using Dawn.Sessions;
 using Dawn.Testing.Simulation;
 
@@ -35,6 +36,7 @@ internal sealed class World : IDisposable
         _random = SeededRandom.Of(settings.Seed, 3);
         Convergence = new(this, settings.Nodes);
         Calls = new(this);
+        Departures = new(this);
         Nodes = [.. Enumerable.Range(0, settings.Nodes).Select(NewNode)];
         Honest = [.. Nodes.Where(node => !node.IsByzantine)];
         _neighbours = [.. Nodes.Select(node => NeighboursOf(node.Number))];
@@ -54,6 +56,8 @@ internal sealed class World : IDisposable
     public Convergence Convergence { get; }
 
     public Calls Calls { get; }
+
+    public Departures Departures { get; }
 
     /// <summary>What happens to frames now; null for nothing.</summary>
     public FrameFaultRates? FrameRates { get; set; }
@@ -132,6 +136,7 @@ internal sealed class World : IDisposable
             var records = node.Parts.Records;
             records.Changed += of => Convergence.OnChanged(node, NumberOf(of), records.Find(of));
             Convergence.OnStart(node);
+            Departures.OnStart(node);
             node.Parts.Start(_neighbours[node.Number]);
             _ = node.IsByzantine ? new Byzantine(this, node, process, random).RunAsync() : Calls.RunAsync(node, process, random);
         });
@@ -145,6 +150,7 @@ internal sealed class World : IDisposable
         (node.Process, node.Parts) = (null, null);
         Network.Kill(node.Number, silently);
         Convergence.OnCrash();
+        Departures.OnCrash(node);
     }
 
     public void OnLink(SimulatedNode node, ILink link, bool isUp)
@@ -188,6 +194,7 @@ internal sealed class World : IDisposable
 
     private void Look()
     {
+        Departures.Look();
         // A tenth of them each second: counting all records of all nodes costs more than what the nodes do.
         var second = (int)Simulation.Elapsed.TotalSeconds;
         foreach (var node in Nodes.Where(node => node.IsUp && node.Number % 10 == second % 10))
@@ -247,6 +254,14 @@ internal sealed class World : IDisposable
         {
             var (at, of) = Convergence.Example();
             Fail($"{Convergence.Missing} records are missing in tables at the end, such as node {of}'s at node {at}", at, of);
+        }
+
+        foreach (var node in Honest.Where(node => node.IsUp))
+        {
+            if (Honest.FirstOrDefault(other => other.IsUp && node.Parts!.Peers.Find(other.Id) is { Health: PeerHealth.Dead }) is { } lost)
+            {
+                Fail($"node {node.Number} takes node {lost.Number} for dead at the end, {(Simulation.Elapsed - Settings.FaultsEnd).TotalSeconds:0} s after the last fault", node.Number, lost.Number);
+            }
         }
     }
 }

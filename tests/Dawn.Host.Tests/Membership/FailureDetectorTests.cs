@@ -126,10 +126,21 @@ public sealed class FailureDetectorTests
     }
 
     [Fact]
-    public void More_than_three_accusers_are_no_news()
+    public void Who_is_suspected_already_is_no_news()
     {
         _linked.Clear();
-        Assert.Equal([true, true, true, false, false], Enumerable.Range(10, 5).Select(i => _detector.OnSuspicion(Of(Others[0], 7, Id(i)), _now)));
+        Assert.Equal([true, false, false], Enumerable.Range(10, 3).Select(i => _detector.OnSuspicion(Of(Others[0], 7, Id(i)), _now)));
+    }
+
+    [Fact]
+    public void More_than_three_accusers_that_were_wrong_are_no_news()
+    {
+        Assert.Equal([true, true, true, false, false], Enumerable.Range(10, 5).Select(i =>
+        {
+            var isNews = _detector.OnSuspicion(Of(Others[0], 7, Id(i)), _now);
+            _detector.OnLinkUp(Others[0], _now);
+            return isNews;
+        }));
     }
 
     [Fact]
