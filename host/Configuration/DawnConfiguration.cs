@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Dawn.Identity;
+using Microsoft.Extensions.FileProviders;
 
 namespace Dawn.Configuration;
 
@@ -143,7 +144,27 @@ internal static class DawnConfiguration
         {
             var file = new EditedJsonFile { Path = Path.Combine(folder, FileName), Optional = true, ReloadOnChange = isWatched };
             file.ResolveFileProvider();
+            if (isWatched && !CanWatch(folder))
+            {
+                file.FileProvider = new PhysicalFileProvider(folder) { UsePollingFileWatcher = true, UseActivePolling = true };
+            }
+
             builder.Add(file);
+        }
+    }
+
+    // A user's programs may watch so many folders in all (128 on Linux, unless it is set otherwise), and a machine may run more nodes than that:
+    // then the file is looked at every 4 s.
+    private static bool CanWatch(string folder)
+    {
+        try
+        {
+            using var watcher = new FileSystemWatcher(folder) { EnableRaisingEvents = true };
+            return true;
+        }
+        catch (IOException)
+        {
+            return false;
         }
     }
 
