@@ -36,10 +36,11 @@ public sealed class SweepTests
     [Fact(Timeout = Limit)]
     public async Task WhoCrashesIsGoneFromAllViewsSoon()
     {
-        var runs = await Runs.HoldAsync(TestContext.Current.CancellationToken, "--scenario", "crashes", "--nodes", "50", "--seed", "11", "--sweep", "4");
+        // Long, so that some of those that crash stay away for a while.
+        var run = Assert.Single(await Runs.HoldAsync(TestContext.Current.CancellationToken, "--scenario", "crashes", "--nodes", "100", "--seconds", "200", "--seed", "11"));
 
-        Assert.True(runs.Sum(run => run.CrashesNoticed) >= 4, $"{runs.Sum(run => run.CrashesNoticed)} were noticed");
-        Assert.All(runs, run => Assert.True(run.CrashNoticedAfterSeconds <= 15, $"{run.CrashNoticedAfterSeconds} s: {run.Command}"));
+        Assert.True(run.CrashesNoticed >= 2, $"{run.CrashesNoticed} were noticed");
+        Assert.True(run.CrashNoticedAfterSeconds <= 15, $"{run.CrashNoticedAfterSeconds} s");
     }
 
     [Fact(Timeout = Limit)]

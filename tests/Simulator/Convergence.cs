@@ -10,7 +10,11 @@ namespace Dawn.Simulator;
 internal sealed class Convergence(World world, int nodes)
 {
     private readonly Dictionary<(int Node, ulong Sequence), List<byte[]>> _signed = [];
+    // What was signed a moment ago is on its way: a suspicion that was wrong, say, is refuted at any time.
+    private static readonly TimeSpan OnItsWay = TimeSpan.FromSeconds(5);
+
     private readonly ulong[] _newest = new ulong[nodes];
+    private readonly TimeSpan[] _newestAt = new TimeSpan[nodes];
     private readonly ulong[,] _known = new ulong[nodes, nodes];
     private readonly byte[,] _hops = new byte[nodes, nodes];
     private int _watched = -1;
@@ -23,8 +27,8 @@ internal sealed class Convergence(World world, int nodes)
     /// <summary>Pairs of a node and a record that it lacks.</summary>
     public long Missing { get; private set; }
 
-    /// <summary>When the last pair was complete.</summary>
-    public TimeSpan ReachedAt { get; private set; }
+    /// <summary>When the last pair was complete for the first time after the last fault.</summary>
+    public TimeSpan? HealedAt { get; private set; }
 
     /// <summary>How long the watched change took to be known everywhere, and over how many links at most it went.</summary>
     public (TimeSpan Took, int Rounds)? Watched { get; private set; }
@@ -51,7 +55,7 @@ internal sealed class Convergence(World world, int nodes)
             Missing += _known[other.Number, node.Number] == _newest[node.Number] ? 1 : 0;
         }
 
-        _newest[node.Number] = record.Sequence;
+        (_newest[node.Number], _newestAt[node.Number]) = (record.Sequence, world.Simulation.Elapsed);
         if (_watched == node.Number)
         {
             (_watched, _watchedAt) = (-node.Number - 2, world.Simulation.Now);
@@ -107,10 +111,8 @@ internal sealed class Convergence(World world, int nodes)
         _known[at.Number, of] = record.Sequence;
         if (record.Sequence == _newest[of] && node.IsUp && at.IsUp)
         {
-            if (--Missing == 0)
-            {
-                ReachedAt = world.Simulation.Elapsed;
-            }
+            Missing--;
+            OnMoment();
         }
 
         if (_watched == -of - 2 && record.Sequence == _newest[of])
@@ -124,9 +126,21 @@ internal sealed class Convergence(World world, int nodes)
         }
     }
 
-    /// <summary>One pair that isn't complete, for a story.</summary>
-    public (int At, int Of) Example() =>
-        (from at in world.Honest where at.IsUp from of in world.Honest where of.IsUp && _known[at.Number, of.Number] != _newest[of.Number] select (at.Number, of.Number)).FirstOrDefault((-1, -1));
+    /// <summary>To be called when the last fault ends.</summary>
+    public void OnMoment()
+    {
+        if (Missing == 0 && HealedAt is null && world.Simulation.Elapsed >= world.Settings.FaultsEnd)
+        {
+            HealedAt = world.Simulation.Elapsed;
+        }
+    }
+
+    /// <summary>Pairs of a node and a record that it lacks, and that should have come by now.</summary>
+    public List<(int At, int Of)> Overdue()
+    {
+        var of = world.Honest.Where(node => node.IsUp && _newestAt[node.Number] + OnItsWay <= world.Simulation.Elapsed).ToArray();
+        return [.. from node in world.Honest where node.IsUp from other in of where _known[node.Number, other.Number] != _newest[other.Number] select (node.Number, other.Number)];
+    }
 
     private void Recount()
     {

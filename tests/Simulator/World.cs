@@ -25,7 +25,6 @@ internal sealed class World : IDisposable
     private readonly SimulatedNode[][] _neighbours;
     private long _steadyBytes;
     private TimeSpan _steadySince;
-    private TimeSpan _convergedAt;
 
     public World(RunSettings settings)
     {
@@ -70,7 +69,7 @@ internal sealed class World : IDisposable
     /// <summary>In the time without faults at the end.</summary>
     public double BytesPerSecondAndNode { get; private set; }
 
-    public TimeSpan? ConvergedAfter => Convergence.Missing == 0 ? TimeSpan.FromTicks(Math.Max(0, (_convergedAt - Settings.FaultsEnd).Ticks)) : null;
+    public TimeSpan? ConvergedAfter => Convergence.HealedAt - Settings.FaultsEnd;
 
     public int NumberOf(NodeId node) => _numbers.GetValueOrDefault(node, -1);
 
@@ -95,14 +94,13 @@ internal sealed class World : IDisposable
             Simulation.At(at, Look);
         }
 
+        Simulation.At(Settings.FaultsEnd, Convergence.OnMoment);
         // Once all is quiet: how fast one change spreads, and what quiet costs.
         Simulation.At(Settings.Settled, () =>
         {
-            _convergedAt = Convergence.ReachedAt;
-            if (Convergence.Missing > 0)
+            if (Convergence.Overdue() is [var (at, of), ..] overdue)
             {
-                var (at, of) = Convergence.Example();
-                Fail($"{Convergence.Missing} records are missing in tables {(Settings.Settled - Settings.FaultsEnd).TotalSeconds:0} s after the last fault, such as node {of}'s at node {at}", at, of);
+                Fail($"{overdue.Count} records are missing in tables {(Settings.Settled - Settings.FaultsEnd).TotalSeconds:0} s after the last fault, such as node {of}'s at node {at}", at, of);
             }
 
             if (Settings.Settled < TimeSpan.FromSeconds(Settings.Seconds))
@@ -250,10 +248,9 @@ internal sealed class World : IDisposable
         Calls.Check();
         var steady = TimeSpan.FromSeconds(Settings.Seconds) - _steadySince;
         BytesPerSecondAndNode = steady > TimeSpan.Zero ? (Network.Bytes - _steadyBytes) / steady.TotalSeconds / Nodes.Length : 0;
-        if (Convergence.Missing > 0)
+        if (Convergence.Overdue() is [var (at, of), ..] overdue)
         {
-            var (at, of) = Convergence.Example();
-            Fail($"{Convergence.Missing} records are missing in tables at the end, such as node {of}'s at node {at}", at, of);
+            Fail($"{overdue.Count} records are missing in tables at the end, such as node {of}'s at node {at}", at, of);
         }
 
         foreach (var node in Honest.Where(node => node.IsUp))
