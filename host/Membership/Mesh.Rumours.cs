@@ -100,6 +100,13 @@ internal sealed partial class Mesh
         }
     }
 
+    // Along the views, which hang together, and the tree of news, which leads to those that are in no view.
+    private void Spread(MembershipMessage message, NodeId? except)
+    {
+        var active = Active;
+        Send(message, _links.Snapshot.Where(l => l.Remote != except && (active.Contains(l.Remote) || _exchange.IsEager(l))));
+    }
+
     private void Hear(Suspicion suspicion, NodeId? from, TimeSpan now)
     {
         if (_detector.OnSuspicion(suspicion, now))

@@ -371,13 +371,6 @@ internal sealed partial class Mesh : IHostedService, IDisposable
         }
     }
 
-    // Along the views, which hang together, and the tree of news, which leads to those that are in no view.
-    private void Spread(MembershipMessage message, NodeId? except)
-    {
-        var active = Active;
-        Send(message, _links.Snapshot.Where(l => l.Remote != except && (active.Contains(l.Remote) || _exchange.IsEager(l))));
-    }
-
     private static void Send(MembershipMessage message, IEnumerable<ILink> to)
     {
         var encoded = message.Encode();
