@@ -28,11 +28,11 @@ public sealed class InMemoryNetwork
             uri = new UriBuilder(uri) { Port = Interlocked.Increment(ref _ports) }.Uri;
         }
 
-        var listener = new InMemoryListener(this, uri);
+        var listener = new InMemoryListener(uri, Unbind);
         return _listeners.TryAdd(uri.Authority, listener) ? listener : throw new AddressInUseException($"{uri} is in use.");
     }
 
-    internal void Unbind(InMemoryListener listener) => _listeners.TryRemove(KeyValuePair.Create(listener.Uri.Authority, listener));
+    private void Unbind(InMemoryListener listener) => _listeners.TryRemove(KeyValuePair.Create(listener.Uri.Authority, listener));
 
     internal ConnectionContext Connect(Uri uri, IPAddress from)
     {
@@ -83,7 +83,8 @@ public sealed class InMemoryTransport(InMemoryNetwork network, IPAddress? addres
         : throw new NotSupportedException($"{endpoint} is not a mem:// address.");
 }
 
-internal sealed class InMemoryListener(InMemoryNetwork network, Uri uri) : IConnectionListener
+/// <summary>Hands out what others have dialled, on a network that is no system's.</summary>
+internal sealed class InMemoryListener(Uri uri, Action<InMemoryListener> unbind) : IConnectionListener
 {
     // As a socket's backlog: whoever comes when it is full is refused.
     private const int Backlog = 512;
@@ -111,7 +112,7 @@ internal sealed class InMemoryListener(InMemoryNetwork network, Uri uri) : IConn
 
     public ValueTask UnbindAsync(CancellationToken cancellationToken = default)
     {
-        network.Unbind(this);
+        unbind(this);
         _queue.Writer.TryComplete();
         return default;
     }

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Net;
 using System.Net.Sockets;
+using Dawn.Testing.InMemory;
 using Microsoft.AspNetCore.Connections;
 
 namespace Dawn.Testing.Simulation;
@@ -135,7 +136,7 @@ internal sealed class SimulatedNetwork
             throw new AddressInUseException($"{AddressOf(process.Node)} is in use.");
         }
 
-        return _hosts[process.Node].Listener = new(AddressOf(process.Node), () => _hosts[process.Node].Listener = null);
+        return _hosts[process.Node].Listener = new(AddressOf(process.Node), _ => _hosts[process.Node].Listener = null);
     }
 
     internal Task<ConnectionContext> ConnectAsync(SimulatedProcess process, Uri uri, CancellationToken cancellationToken)
@@ -207,6 +208,6 @@ internal sealed class SimulatedNetwork
 
         public long FreeAt { get; set; }
 
-        public SimulatedListener? Listener { get; set; }
+        public InMemoryListener? Listener { get; set; }
     }
 }
