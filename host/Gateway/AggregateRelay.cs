@@ -8,8 +8,11 @@ internal sealed partial class AggregateRelay(Catalog catalog, LegDialer dialer, 
     private readonly ILogger _logger = loggers.CreateLogger<AggregateRelay>();
 
     /// <summary>A client whose messages the caller hands over.</summary>
-    public ClientRelay Open(string callerAgent, ClientConnection client) =>
-        new AggregateSession(callerAgent, client, catalog, dialer, pool, metrics, time, loggers.CreateLogger<AggregateSession>());
+    public ClientRelay Open(string callerAgent, ClientConnection client)
+    {
+        catalog.Wake();
+        return new AggregateSession(callerAgent, client, catalog, dialer, pool, metrics, time, loggers.CreateLogger<AggregateSession>());
+    }
 
     /// <summary>Serves one client over a transport of its own, until it ends or the token is cancelled. The caller disposes the transport.</summary>
     /// <param name="callerAgent">Whom agents see as the caller, as <see cref="Identity.AgentId.Owner"/>.</param>

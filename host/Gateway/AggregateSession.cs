@@ -94,7 +94,7 @@ internal sealed partial class AggregateSession(
                 return Done(Page(request, perRequest, "resourceTemplates", (await catalog.GetAsync(cancellationToken)).Templates));
         }
 
-        var (agent, parameters) = Target(request, perRequest);
+        var (agent, parameters) = await TargetAsync(request, perRequest, cancellationToken);
         var answer = await RelayAsync(agent, request.Method, parameters, perRequest, exchange, cancellationToken);
         ResourceUris.WrapResult(agent, request.Method, (answer as JsonRpcResponse)?.Result);
         return answer;
@@ -178,31 +178,46 @@ internal sealed partial class AggregateSession(
         return perRequest ? Cacheable(result) : result;
     }
 
-    private (AgentAddress Agent, JsonObject Parameters) Target(JsonRpcRequest request, bool perRequest)
+    private async ValueTask<(AgentAddress Agent, JsonObject Parameters)> TargetAsync(JsonRpcRequest request, bool perRequest, CancellationToken cancellationToken)
     {
         var parameters = request.Params as JsonObject;
         switch (request.Method)
         {
             case RequestMethods.ToolsCall:
-                return Named(catalog.ToolNames, parameters, "tool");
+                return await NamedAsync(catalog.ToolNames, parameters, "tool", cancellationToken);
             case RequestMethods.PromptsGet:
-                return Named(catalog.PromptNames, parameters, "prompt");
+                return await NamedAsync(catalog.PromptNames, parameters, "prompt", cancellationToken);
             case RequestMethods.ResourcesRead:
             case RequestMethods.ResourcesSubscribe or RequestMethods.ResourcesUnsubscribe when !perRequest:
                 return Addressed(parameters);
             case RequestMethods.CompletionComplete:
                 var reference = parameters?["ref"] as JsonObject;
-                var (agent, changed) = reference.Text("type") == "ref/resource" ? Addressed(reference) : Named(catalog.PromptNames, reference, "prompt");
+                var (agent, changed) = reference.Text("type") == "ref/resource" ? Addressed(reference) : await NamedAsync(catalog.PromptNames, reference, "prompt", cancellationToken);
                 return (agent, parameters.With("ref", changed));
             default:
                 throw new RelayException(RelayException.MethodNotFound, $"Method '{request.Method}' is not available for all agents together; call it at /mcp/{{agent}}.");
         }
     }
 
-    private static (AgentAddress, JsonObject) Named(PublicNames names, JsonObject? holder, string what) =>
-        holder.Text("name") is { } name && names.TryResolve(name, out var agent, out var own)
-            ? (agent.Value, holder.With("name", own))
-            : throw new RelayException(RelayException.InvalidParams, $"Unknown {what}: '{holder.Text("name")}'.", Outcome.NotExecuted);
+    private async ValueTask<(AgentAddress, JsonObject)> NamedAsync(PublicNames names, JsonObject? holder, string what, CancellationToken cancellationToken)
+    {
+        if (holder.Text("name") is { } name)
+        {
+            if (names.TryResolve(name, out var agent, out var own))
+            {
+                return (agent.Value, holder.With("name", own));
+            }
+
+            // A client may know the name from an earlier life of this node, whose lists are still on their way.
+            await catalog.GetAsync(cancellationToken);
+            if (names.TryResolve(name, out agent, out own))
+            {
+                return (agent.Value, holder.With("name", own));
+            }
+        }
+
+        throw new RelayException(RelayException.InvalidParams, $"Unknown {what}: '{holder.Text("name")}'.", Outcome.NotExecuted);
+    }
 
     private static (AgentAddress, JsonObject) Addressed(JsonObject? holder) =>
         ResourceUris.TryUnwrap(holder.Text("uri"), out var agent, out var uri) && agent.Agent != AgentId.Node

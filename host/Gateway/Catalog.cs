@@ -24,8 +24,8 @@ internal sealed record CatalogView(ImmutableArray<JsonObject> Tools, ImmutableAr
 }
 
 /// <summary>
-/// What all agents offer together: fetched from each in the background, kept by the digest of its card, so that a list is answered at once and no slow or dead
-/// agent delays another. Agents named <c>node</c> are left out, here as elsewhere: their tools run nodes, and belong to their own address.
+/// What all agents offer together: once a client has come, fetched from each in the background and kept by the digest of its card, so that a list is answered at once
+/// and no slow or dead agent delays another. A node without clients asks nobody: if each asked all, a network of N nodes would open N² sessions. Agents named <c>node</c> are left out, here as elsewhere: their tools run nodes, and belong to their own address.
 /// </summary>
 internal sealed partial class Catalog : IHostedService, IAsyncDisposable
 {
@@ -51,6 +51,7 @@ internal sealed partial class Catalog : IHostedService, IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private readonly Channel<bool> _directoryChanged = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private Task _reconciling = Task.CompletedTask;
+    private volatile bool _isAwake;
     private CatalogView _view = CatalogView.Empty;
 
     public Catalog(IAgentDirectory directory, LegDialer dialer, TimeProvider time, ILogger<Catalog> logger) =>
@@ -63,12 +64,29 @@ internal sealed partial class Catalog : IHostedService, IAsyncDisposable
     /// <summary>Raised after parts of the view changed; handlers return at once.</summary>
     public event Action<CatalogParts>? Changed;
 
-    public Task StartAsync(CancellationToken cancellationToken)
+    // The first client starts it.
+    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <summary>A client is here: from now on the lists are fetched, and kept up to date.</summary>
+    public void Wake()
     {
-        _directory.Changed += OnDirectoryChanged;
-        Reconcile();
-        _reconciling = ReconcileAsync();
-        return Task.CompletedTask;
+        if (_isAwake)
+        {
+            return;
+        }
+
+        lock (_reconcilingLock)
+        {
+            if (_isAwake || _stopping.IsCancellationRequested)
+            {
+                return;
+            }
+
+            _directory.Changed += OnDirectoryChanged;
+            Reconcile();
+            _reconciling = ReconcileAsync();
+            _isAwake = true;
+        }
     }
 
     public async Task StopAsync(CancellationToken cancellationToken)
@@ -93,6 +111,7 @@ internal sealed partial class Catalog : IHostedService, IAsyncDisposable
     /// <summary>The lists, after a short wait for agents that were never asked before.</summary>
     public async Task<CatalogView> GetAsync(CancellationToken cancellationToken)
     {
+        Wake();
         // What the directory has just said counts, though the loop below may not have woken yet.
         ReconcileChanges();
         Task[] first;

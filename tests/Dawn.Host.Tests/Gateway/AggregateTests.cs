@@ -46,6 +46,21 @@ public class AggregateTests
     [Theory(Timeout = Limit)]
     [InlineData(Initialize)]
     [InlineData(PerRequest)]
+    public async Task NobodyIsAskedBeforeAClientCame_AndItsFirstRequestMayBeACall(string version)
+    {
+        await using var gateway = await StartAsync(TestContext.Current.CancellationToken);
+        gateway.Add("first", FakeNetwork.Here);
+        gateway.Add("second", FakeNetwork.There);
+        Assert.Equal(0, gateway.Network.Dials);
+
+        // The name is one that the client remembers.
+        var client = await gateway.ConnectAsync("/mcp", version);
+        Assert.Equal("second: hi", Text(await client.CallToolAsync("second__echo", new Dictionary<string, object?> { ["text"] = "hi" }, cancellationToken: Stop)));
+    }
+
+    [Theory(Timeout = Limit)]
+    [InlineData(Initialize)]
+    [InlineData(PerRequest)]
     public async Task ResourcesAreWrappedAndFoundAgain(string version)
     {
         await using var gateway = await StartAsync(TestContext.Current.CancellationToken);
