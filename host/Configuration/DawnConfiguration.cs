@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using Dawn.Identity;
 using Microsoft.Extensions.FileProviders;
 
@@ -37,8 +36,7 @@ internal static class DawnConfiguration
     }
 
     /// <summary>Reads the section <c>Dawn</c> but for <c>Plugins</c> and <c>McpServers</c>, whose owners check them.</summary>
-    /// <param name="modes">The routing modes that are installed.</param>
-    public static DawnSettings Read(IConfiguration configuration, IReadOnlyCollection<string> modes, List<string> problems)
+    public static DawnSettings Read(IConfiguration configuration, List<string> problems)
     {
         var dawn = new SettingsReader(configuration.GetSection(Section), problems);
         var network = dawn.Section("Network");
@@ -52,7 +50,7 @@ internal static class DawnConfiguration
         var settings = new DawnSettings
         {
             DataDirectory = dawn.Text("DataDirectory") ?? DataDirectory.DefaultPath,
-            Mode = dawn.Value("Mode", "decentralized", (string text, out string mode) => modes.Contains(mode = text, StringComparer.Ordinal), string.Join(", ", modes)),
+            Mode = dawn.Value("Mode", "decentralized", (string text, out string mode) => Identity.AgentId.IsValid(mode = text), "the name of an installed routing mode, such as centralized, decentralized or hybrid"),
             Hubs = dawn.List<PeerAddress>("Hubs", PeerAddress.TryParse!, Example) ?? [],
             Listen = dawn.List<Uri>("Listen", TryParseListen, "an address such as ws://0.0.0.0:7610, or nothing for no listener") ?? [DefaultListen],
             Advertise = dawn.List<Uri>("Advertise", TryParseAddress, "an address that others can dial, such as wss://example.org:443") ?? [],

@@ -17,6 +17,7 @@ internal sealed record NodeRecord(
 {
     public const int MaxSize = 32 * 1024;
     public const int MaxAddresses = 8;
+    public const int MaxRelays = 8;
     public const int MaxAgents = 128;
     public const int MaxTitle = 128;
     public const int MaxToolName = 128;
@@ -27,26 +28,36 @@ internal sealed record NodeRecord(
     public const int HeadSize = 1 + NodeId.Size + sizeof(ulong);
 
     private const byte Version = 1;
+    private const byte RelayFlag = 1;
     private const int MaxAddress = 255;
+
+    /// <summary>It forwards what others send each other.</summary>
+    public bool IsRelay { get; init; }
+
+    /// <summary>Neighbours over which it can be reached, at most <see cref="MaxRelays"/>.</summary>
+    public ImmutableArray<NodeId> Relays { get; init; } = [];
 
     /// <summary>How far a record's clock may be ahead of its receiver's.</summary>
     public static readonly TimeSpan MaxAhead = TimeSpan.FromMinutes(10);
 
     /// <summary>Signs a record of this node; agents that no longer fit into <see cref="MaxSize"/> are left out.</summary>
     /// <param name="omitted">How many agents were left out.</param>
-    public static NodeRecord Sign(INodeIdentity self, ulong sequence, DateTimeOffset now, EncryptionMode encryption, ImmutableArray<Uri> addresses, ImmutableArray<AgentCard> agents, out int omitted)
+    public static NodeRecord Sign(
+        INodeIdentity self, ulong sequence, DateTimeOffset now, EncryptionMode encryption, ImmutableArray<Uri> addresses, ImmutableArray<AgentCard> agents, out int omitted,
+        bool isRelay = false, ImmutableArray<NodeId> relays = default)
     {
+        relays = relays.IsDefault ? [] : relays;
         var certificate = self.Certificate;
         var notAfter = DateTimeOffset.FromUnixTimeMilliseconds(Math.Min((now + MaxLifetime).ToUnixTimeMilliseconds(), certificate.NotAfter.ToUnixTimeMilliseconds()));
         var kept = agents.Take(MaxAgents).ToImmutableArray();
         while (true)
         {
-            var body = Body(self.Id, sequence, now, notAfter, encryption, certificate, addresses, kept);
+            var body = Body(self.Id, sequence, now, notAfter, encryption, certificate, addresses, isRelay, relays, kept);
             if (body.Written.Length + Signatures.Size <= MaxSize)
             {
                 omitted = agents.Length - kept.Length;
                 var signature = self.Sign(SigningLabel.Record, body.Written);
-                return new(self.Id, sequence, now, notAfter, encryption, certificate, addresses, kept) { Encoded = body.Bytes(signature).ToArray() };
+                return new(self.Id, sequence, now, notAfter, encryption, certificate, addresses, kept) { IsRelay = isRelay, Relays = relays, Encoded = body.Bytes(signature).ToArray() };
             }
 
             kept = kept.RemoveAt(kept.Length - 1);
@@ -101,13 +112,15 @@ internal sealed record NodeRecord(
         }
 
         var addresses = ReadAddresses(ref reader);
+        var isRelay = (reader.UInt8() & RelayFlag) != 0;
+        var relays = ReadRelays(ref reader);
         var agents = ReadAgents(ref reader);
         if (!reader.Complete)
         {
-            return $"a record of {node.ToShortString()} with a malformed list of addresses or agents";
+            return $"a record of {node.ToShortString()} with a malformed list of addresses, relays or agents";
         }
 
-        record = new(node, sequence, from, until, encryption, certificate, addresses, agents) { Encoded = encoded.ToArray() };
+        record = new(node, sequence, from, until, encryption, certificate, addresses, agents) { IsRelay = isRelay, Relays = relays, Encoded = encoded.ToArray() };
         return null;
     }
 
@@ -132,7 +145,9 @@ internal sealed record NodeRecord(
     public static bool IsAddress(Uri uri) =>
         !uri.OriginalString.Any(c => char.IsWhiteSpace(c) || char.IsControl(c)) && uri is { IsAbsoluteUri: true, AbsolutePath: "/" or "", Query: "", Fragment: "", UserInfo: "", Host.Length: > 0, Port: > 0 };
 
-    private static WireWriter Body(NodeId node, ulong sequence, DateTimeOffset issued, DateTimeOffset notAfter, EncryptionMode encryption, Certificate certificate, ImmutableArray<Uri> addresses, ImmutableArray<AgentCard> agents)
+    private static WireWriter Body(
+        NodeId node, ulong sequence, DateTimeOffset issued, DateTimeOffset notAfter, EncryptionMode encryption, Certificate certificate, ImmutableArray<Uri> addresses,
+        bool isRelay, ImmutableArray<NodeId> relays, ImmutableArray<AgentCard> agents)
     {
         var body = new WireWriter().UInt8(Version).NodeId(node).UInt64(sequence)
             .UInt64((ulong)issued.ToUnixTimeMilliseconds()).UInt64((ulong)notAfter.ToUnixTimeMilliseconds())
@@ -140,6 +155,12 @@ internal sealed record NodeRecord(
         foreach (var address in addresses)
         {
             body.Text8(address.GetLeftPart(UriPartial.Authority));
+        }
+
+        body.UInt8(isRelay ? RelayFlag : 0).UInt8(relays.Length);
+        foreach (var relay in relays)
+        {
+            body.NodeId(relay);
         }
 
         body.UInt8(agents.Length);
@@ -172,6 +193,23 @@ internal sealed record NodeRecord(
         }
 
         return addresses.ToImmutable();
+    }
+
+    private static ImmutableArray<NodeId> ReadRelays(ref WireReader reader)
+    {
+        int count = reader.UInt8();
+        if (count > MaxRelays)
+        {
+            reader.Fail();
+        }
+
+        var relays = ImmutableArray.CreateBuilder<NodeId>();
+        for (var i = 0; i < count && !reader.Failed; i++)
+        {
+            relays.Add(reader.NodeId());
+        }
+
+        return relays.ToImmutable();
     }
 
     private static ImmutableArray<AgentCard> ReadAgents(ref WireReader reader)

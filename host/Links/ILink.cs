@@ -71,6 +71,9 @@ internal interface ILink
     /// <summary>A number that changes when an envelope crosses the link, either way; a link that carries none may leave it at 0.</summary>
     long Envelopes => 0;
 
+    /// <summary>How full its queue is, from 0 to 1; a link that has none may leave it at 0.</summary>
+    double Load => 0;
+
     /// <summary>Ends once the link is down, with the reason.</summary>
     Task<LinkEnd> Ended { get; }
 

@@ -75,6 +75,8 @@ internal sealed partial class Link : ILink
 
     public TimeSpan? RoundTrip => _roundTrip.Last;
 
+    public double Load => _queue.Load;
+
     public Task<LinkEnd> Ended => _ended.Task;
 
     // On a ticket's link the network's root crosses: its buffers are wiped before others get them.

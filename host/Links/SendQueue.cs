@@ -31,6 +31,9 @@ internal sealed class SendQueue(int capacity, SendScheduler scheduler) : IValueT
     private bool _isComplete;
     private bool _isAborted;
 
+    /// <summary>From 0 to 1; a glance without the lock.</summary>
+    public double Load => Math.Clamp((double)Held / capacity, 0, 1);
+
     /// <summary>Adds a frame; false where it doesn't fit now or no more are taken.</summary>
     public bool TryAdd(LinkFrame type, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body, bool isLast = false)
     {

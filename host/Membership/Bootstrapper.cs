@@ -11,6 +11,7 @@ internal sealed partial class Bootstrapper(
     PeerTable peers,
     LinkTable links,
     LinkKeeper keeper,
+    Hubs hubs,
     INetworkWatch network,
     Random random,
     TimeProvider time,
@@ -71,6 +72,7 @@ internal sealed partial class Bootstrapper(
                 // Whoever answered before: two addresses of one node, each dialled for itself, would replace each other's links for ever.
                 var link = node is { } known && links.TryGet(known, out var existing) ? existing : await keeper.DialAsync(peer.Address, peer.Node, cancellationToken);
                 (node, up, said) = (link.Remote, time.GetTimestamp(), null);
+                hubs.OnAnswered(peer, link.Remote);
                 keeper.Pin(link.Remote);
                 await link.Ended.WaitAsync(cancellationToken);
             }

@@ -13,7 +13,7 @@ internal sealed class LinkDispatcher(Router router, RecordExchange records, Admi
         {
             records.Add(link);
             mesh.OnUp(link);
-            router.OnLinkChanged(link.Remote);
+            router.OnLinkUp(link);
         }
     }
 
@@ -48,7 +48,7 @@ internal sealed class LinkDispatcher(Router router, RecordExchange records, Admi
         {
             records.Remove(link);
             mesh.OnDown(link, reason);
-            router.OnLinkChanged(link.Remote);
+            router.OnLinkDown(link);
         }
     }
 }

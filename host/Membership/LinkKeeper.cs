@@ -4,18 +4,10 @@ using Dawn.Sessions;
 
 namespace Dawn.Membership;
 
-/// <summary>Opens a way to a node that there is none to.</summary>
-internal interface IPathOpener
-{
-    /// <summary>Returns once there is a link to the node.</summary>
-    /// <exception cref="MeshException">It can't be dialled, or did not answer in time.</exception>
-    Task OpenPathAsync(NodeId node, CancellationToken cancellationToken);
-}
-
 /// <summary>Brings about the links that views, pins and calls want, and closes those that nothing wants any more. Thread-safe.</summary>
-/// <param name="isUsed">True for nodes that a session is open with.</param>
+/// <param name="isUsed">True for nodes that a session is open with, or goes over.</param>
 internal sealed partial class LinkKeeper(PeerTable peers, LinkTable links, LinkDialer dialer, Func<NodeId, bool> isUsed, MembershipMetrics metrics, TimeProvider time, ILogger<LinkKeeper> logger)
-    : IHostedService, IPathOpener, IDisposable
+    : IHostedService, IDisposable
 {
     /// <summary>Addresses dialled at once: what a household's router bears.</summary>
     public const int MaxDials = 16;
@@ -82,6 +74,15 @@ internal sealed partial class LinkKeeper(PeerTable peers, LinkTable links, LinkD
         }
     }
 
+    /// <summary>True for nodes that somebody configured.</summary>
+    public bool IsPinned(NodeId node)
+    {
+        lock (_lock)
+        {
+            return _pinned.Contains(node);
+        }
+    }
+
     /// <summary>Dials a lost neighbour until it is back, or others were lost later.</summary>
     public void Recover(NodeId node)
     {
@@ -109,7 +110,9 @@ internal sealed partial class LinkKeeper(PeerTable peers, LinkTable links, LinkD
         return true;
     }
 
-    public async Task OpenPathAsync(NodeId node, CancellationToken cancellationToken)
+    /// <summary>Returns once there is a link to the node.</summary>
+    /// <exception cref="MeshException">It can't be dialled, or did not answer in time.</exception>
+    public async Task LinkAsync(NodeId node, CancellationToken cancellationToken)
     {
         if (links.TryGet(node, out _))
         {

@@ -23,6 +23,7 @@ internal sealed partial class Mesh : IHostedService, IDisposable
     private readonly MembershipMetrics _metrics;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private readonly Func<NodeId, bool> _mayLink;
     private readonly long _started;
     private readonly Lock _lock = new();
     private readonly List<Effect> _wanted = [];
@@ -37,8 +38,9 @@ internal sealed partial class Mesh : IHostedService, IDisposable
 
     public Mesh(
         INodeIdentity self, RecordTable records, RecordExchange exchange, PeerTable peers, LinkTable links, LinkKeeper keeper, IRecordPublisher publisher, Random random, MembershipMetrics metrics,
-        TimeProvider time, ILogger<Mesh> logger)
+        TimeProvider time, ILogger<Mesh> logger, Func<NodeId, bool>? mayLink = null)
     {
+        _mayLink = mayLink ?? (_ => true);
         (_self, _records, _exchange, _peers, _links, _keeper, _publisher, _metrics, _time, _logger) = (self, records, exchange, peers, links, keeper, publisher, metrics, time, logger);
         _started = time.GetTimestamp();
         int seed;
@@ -89,9 +91,15 @@ internal sealed partial class Mesh : IHostedService, IDisposable
         }
 
         // Known from before the start: from here on they are dialled.
+        OnMayLinkChanged();
+        return Task.CompletedTask;
+    }
+
+    /// <summary>Others than before may be dialled now; links with those that may not be go when nothing uses them.</summary>
+    public void OnMayLinkChanged()
+    {
         var known = _peers.Snapshot.Where(IsDialable).Select(p => p.Node).ToList();
         Do(now => known.ForEach(node => _views.OnDialable(node, now)));
-        return Task.CompletedTask;
     }
 
     /// <summary>Says good-bye, so that nobody need find out.</summary>
@@ -210,7 +218,7 @@ internal sealed partial class Mesh : IHostedService, IDisposable
         }
     }
 
-    private static bool IsDialable(Peer peer) => peer is { Health: PeerHealth.Alive, Addresses.IsEmpty: false, FailedDials: < PeerTable.OfflineAfter };
+    private bool IsDialable(Peer peer) => peer is { Health: PeerHealth.Alive, Addresses.IsEmpty: false, FailedDials: < PeerTable.OfflineAfter } && _mayLink(peer.Node);
 
     private bool IsWithinLimits(ILink link, MembershipMessage message)
     {
@@ -275,7 +283,7 @@ internal sealed partial class Mesh : IHostedService, IDisposable
             step(now);
             _wanted.ForEach(_doing.Enqueue);
             _wanted.Clear();
-            _keeper.Want(_views.Wanted);
+            _keeper.Want(_views.Wanted.Where(_mayLink));
             _exchange.Favour(_views.Active);
             var due = _views.Due < _detector.Due ? _views.Due : _detector.Due;
             _timer?.Change(due - now > ShortestWait ? due - now : ShortestWait, Timeout.InfiniteTimeSpan);

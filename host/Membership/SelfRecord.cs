@@ -15,6 +15,7 @@ internal sealed partial class SelfRecord(
     DawnSettings settings,
     RecordTable table,
     RecordExchange exchange,
+    Reachability reachability,
     TimeProvider time,
     ILogger<SelfRecord> logger) : BackgroundService, IRecordPublisher
 {
@@ -51,6 +52,7 @@ internal sealed partial class SelfRecord(
         // Before the first record is made, so that no change falls in between.
         agents.Changed += Want;
         listeners.Changed += Want;
+        reachability.Changed += Want;
         exchange.ForeignSelf += OnForeign;
         await PublishAsync(cancellationToken);
         WarnOfExpiry();
@@ -61,6 +63,7 @@ internal sealed partial class SelfRecord(
     {
         agents.Changed -= Want;
         listeners.Changed -= Want;
+        reachability.Changed -= Want;
         exchange.ForeignSelf -= OnForeign;
         await base.StopAsync(cancellationToken);
     }
@@ -81,7 +84,7 @@ internal sealed partial class SelfRecord(
             }
 
             ImmutableArray<AgentCard> cards = [.. agents.Agents.Where(a => IsShared(a)).Select(a => a.Card).OfType<AgentCard>().OrderBy(c => c.Id, StringComparer.Ordinal)];
-            record = NodeRecord.Sign(self, NextSequence(now), now, settings.Encryption, listeners.Addresses, cards, out omitted);
+            record = NodeRecord.Sign(self, NextSequence(now), now, settings.Encryption, listeners.Addresses, cards, out omitted, settings.RelayEnabled, reachability.Relays);
             _renewAt = now + (record.NotAfter - now) / 2;
         }
 

@@ -35,7 +35,7 @@ internal static class JoinVerb
 
         var configuration = DawnConfiguration.Build(options.Run.DataDirectory, options.Run.Settings);
         var problems = new List<string>();
-        var settings = DawnConfiguration.Read(configuration, [.. NodeServices.Modes.Select(m => m.Name)], problems);
+        var settings = DawnConfiguration.Read(configuration, problems);
         if (problems.Count > 0)
         {
             throw new CommandException(string.Join("; ", problems), ExitCode.Usage);

@@ -18,8 +18,6 @@ namespace Dawn.Node;
 /// <summary>Composes a node. Hosted services start in the order given here, and stop in the reverse.</summary>
 internal static class NodeServices
 {
-    public static IReadOnlyList<IRoutingMode> Modes { get; } = [new DecentralizedMode()];
-
     public static void AddNode(this IServiceCollection services, DawnSettings settings, IConfigurationRoot configuration, DataDirectory directory, NodeIdentity self)
     {
         // What comes from outside: the settings, the identity, time, entropy, randomness.
@@ -54,7 +52,11 @@ internal static class NodeServices
         services.AddSingleton<LinkDialer>();
         services.AddSingleton<LinkListener>();
         services.AddSingleton<LinkDispatcher>();
-        services.AddSingleton(Modes.Single(m => m.Name == settings.Mode));
+        services.AddSingleton<RoutingModes>();
+        services.AddSingleton(new Hubs(settings.Hubs));
+        services.AddSingleton<FoundWays>();
+        services.AddSingleton<Topology>();
+        services.AddSingleton(new RelayOptions(settings.RelayEnabled, settings.RelayBytesPerSecond, settings.RelayMemory));
         services.AddSingleton<Router>();
         services.AddSingleton<IEnvelopePort>(s => s.GetRequiredService<Router>());
         services.AddSingleton(s => ActivatorUtilities.CreateInstance<EvidenceStore>(s, directory.File(EvidenceFile.Folder), settings.EvidenceSize, self.Network.Key));
@@ -77,15 +79,18 @@ internal static class NodeServices
         services.AddSingleton<Admission>();
         services.AddSingleton<ITicketPsks>(s => s.GetRequiredService<Admission>());
         services.AddSingleton<Listeners>();
+        services.AddSingleton<Reachability>();
         services.AddSingleton<SelfRecord>();
         services.AddSingleton<IRecordPublisher>(s => s.GetRequiredService<SelfRecord>());
         services.AddSingleton<INetworkWatch, SystemNetworkWatch>();
         services.AddSingleton<MembershipMetrics>();
         services.AddSingleton<PeerTable>();
         // Late, since sessions in turn have links opened.
-        services.AddSingleton(s => ActivatorUtilities.CreateInstance<LinkKeeper>(s, new Func<NodeId, bool>(node => s.GetRequiredService<SessionTable>().Sessions(node).Length > 0)));
-        services.AddSingleton<IPathOpener>(s => s.GetRequiredService<LinkKeeper>());
-        services.AddSingleton<Mesh>();
+        services.AddSingleton(s => ActivatorUtilities.CreateInstance<LinkKeeper>(s, new Func<NodeId, bool>(s.GetRequiredService<PathFinder>().IsUsed)));
+        services.AddSingleton(s => ActivatorUtilities.CreateInstance<PathFinder>(
+            s, new Lazy<LinkKeeper>(s.GetRequiredService<LinkKeeper>), new Func<IReadOnlyList<NodeId>>(() => s.GetRequiredService<SessionTable>().Remotes)));
+        services.AddSingleton<IPathOpener>(s => s.GetRequiredService<PathFinder>());
+        services.AddSingleton(s => ActivatorUtilities.CreateInstance<Mesh>(s, new Func<NodeId, bool>(s.GetRequiredService<Router>().MayLink)));
         services.AddSingleton<NetworkFollower>();
         services.AddSingleton<Bootstrapper>();
         services.AddSingleton(s => ActivatorUtilities.CreateInstance<PeerDiscoveries>(
@@ -122,6 +127,7 @@ internal static class NodeServices
         services.AddPlugins(new PluginHostOptions(settings.PluginDirectory, directory.File("loaded-plugins")));
         // Before anything is merged, and until everything has been.
         services.AddHostedService<RegistryStart>();
+        services.AddHostedService<RoutingStart>();
         services.AddHostedService(s => s.GetRequiredService<ExternalServers>());
         services.AddHostedService(s => s.GetRequiredService<Catalog>());
         services.AddHostedService(s => s.GetRequiredService<GatewayServer>());
@@ -131,6 +137,7 @@ internal static class NodeServices
         services.AddHostedService(s => s.GetRequiredService<Listeners>());
         services.AddHostedService(s => s.GetRequiredService<SelfRecord>());
         services.AddHostedService(s => s.GetRequiredService<LinkKeeper>());
+        services.AddHostedService(s => s.GetRequiredService<PathFinder>());
         services.AddHostedService(s => s.GetRequiredService<Mesh>());
         services.AddHostedService(s => s.GetRequiredService<NetworkFollower>());
         services.AddHostedService(s => s.GetRequiredService<Bootstrapper>());

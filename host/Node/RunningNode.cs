@@ -29,6 +29,7 @@ internal sealed class RunningNode : INodeView, INodeControl
         parts.Records.Conflicts.Found += _ => Changed?.Invoke(NodeFacts.Peers | NodeFacts.Registry | NodeFacts.Status);
         parts.Peers.Changed += _ => Changed?.Invoke(NodeFacts.Peers | NodeFacts.Status);
         parts.Router.PathChanged += _ => Changed?.Invoke(NodeFacts.Links | NodeFacts.Peers | NodeFacts.Status);
+        parts.Modes.Changed += () => Changed?.Invoke(NodeFacts.Status | NodeFacts.Config);
         parts.Plugins.Changed += () => Changed?.Invoke(NodeFacts.Plugins | NodeFacts.Status);
         parts.Settings.Changed += () => Changed?.Invoke(NodeFacts.Config | NodeFacts.Status);
     }
@@ -42,7 +43,7 @@ internal sealed class RunningNode : INodeView, INodeControl
 
     public NodeSummary Identity => new(_parts.Self.Id.ToString(), _parts.Self.Network.Name, _parts.Self.Certificate.Role.ToString().ToLowerInvariant(), DawnVersion.Text);
 
-    public ModeInfo Mode => new(_parts.Router.Mode, [_parts.Router.Mode]);
+    public ModeInfo Mode => new(_parts.Router.Mode, _parts.Modes.Available);
 
     public NodeStatus Status
     {
@@ -115,9 +116,11 @@ internal sealed class RunningNode : INodeView, INodeControl
             : [],
     ];
 
-    public Task<ModeInfo> SetModeAsync(string name, CancellationToken cancellationToken) => name == _parts.Router.Mode
-        ? Task.FromResult(Mode)
-        : throw new ArgumentException($"No routing mode '{name}' is installed; installed: {string.Join(", ", Mode.Available)}.");
+    public Task<ModeInfo> SetModeAsync(string name, CancellationToken cancellationToken)
+    {
+        _parts.Modes.Switch(name);
+        return Task.FromResult(Mode);
+    }
 
     public Task<Invitation> InviteAsync(InvitationRequest request, CancellationToken cancellationToken)
     {
@@ -169,6 +172,7 @@ internal sealed record NodeParts(
     RecordTable Records,
     PeerTable Peers,
     Router Router,
+    RoutingModes Modes,
     LinkTable Links,
     LinkDialer Dialer,
     Listeners Listeners,

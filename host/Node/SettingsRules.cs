@@ -11,7 +11,7 @@ internal static class SettingsRules
 {
     /// <summary>Settings whose feature is not built yet; their form is checked already, so that a configuration stays good.</summary>
     public static IReadOnlyList<string> NotInForce { get; } =
-        ["Hubs", "Relay:Enabled", "Relay:BytesPerSecond", "Relay:Memory", "Gateway:TestHooks"];
+        ["Gateway:TestHooks"];
 
     /// <summary>Settings that take effect while the node runs; all others at its next start. The log's levels do as well.</summary>
     public static IReadOnlyList<string> AtRunTime { get; } = ["McpServers", "Plugins", "Security:Owners"];
@@ -19,7 +19,7 @@ internal static class SettingsRules
     /// <summary>Reads the settings; every problem is noted with its key.</summary>
     public static DawnSettings Read(IConfiguration configuration, List<string> problems)
     {
-        var settings = DawnConfiguration.Read(configuration, [.. NodeServices.Modes.Select(m => m.Name)], problems);
+        var settings = DawnConfiguration.Read(configuration, problems);
         problems.AddRange(GatewaySettings.Validate(NodeServices.GatewayOf(settings)));
         foreach (var server in configuration.GetSection(ExternalServerSettings.Section).GetChildren())
         {

@@ -47,6 +47,8 @@ internal sealed class Plugin : IAsyncDisposable
 
     public ImmutableArray<IPeerDiscovery> Discoveries { get; private set; } = [];
 
+    public ImmutableArray<IRoutingMode> Modes { get; private set; } = [];
+
     public AssemblyAgent? Agent { get; private set; }
 
     /// <summary>Dies after disposal, once nothing in the process holds the plugin any more.</summary>
@@ -69,6 +71,7 @@ internal sealed class Plugin : IAsyncDisposable
             Transports = [.. _services.GetServices<IPeerTransport>()];
             Registries = [.. _services.GetServices<IAgentRegistry>()];
             Discoveries = [.. _services.GetServices<IPeerDiscovery>()];
+            Modes = [.. _services.GetServices<IRoutingMode>()];
             if (setup is not null)
             {
                 var options = setup.Build(manifest!.Id, Version, manifest.Title, manifest.Description, _services);
@@ -96,7 +99,7 @@ internal sealed class Plugin : IAsyncDisposable
         }
 
         var (services, loader, agent, clients) = (_services, _loader, Agent, _clients);
-        (_services, _loader, Agent, _clients, Transports, Registries, Discoveries) = (null, null, null, null, [], [], []);
+        (_services, _loader, Agent, _clients, Transports, Registries, Discoveries, Modes) = (null, null, null, null, [], [], [], []);
         try
         {
             foreach (var service in Enumerable.Reverse(_started))

@@ -61,7 +61,7 @@ internal sealed partial class PluginHost
 
     private Task ReportRestart(Slot slot)
     {
-        const string Cause = "Restart needed: its files or settings were changed, and a registry is loaded at the start of a node alone.";
+        const string Cause = "Restart needed: its files or settings were changed, and registries and routing modes are loaded at the start of a node alone.";
         Report(slot, slot.Status! with { Cause = Cause, Cure = RestartCure });
         RestartNeeded(slot.Folder.Name, Cause, RestartCure);
         return Task.CompletedTask;
@@ -79,13 +79,13 @@ internal sealed partial class PluginHost
                 var other = _slots.Values.FirstOrDefault(s => s.Schemes.Contains(taken, StringComparer.OrdinalIgnoreCase));
                 problem = new($"The scheme {taken} belongs to {other?.Folder.Name} already.", "Remove or disable one of the two.");
             }
-            else if (_hasStarted && !plugin.Registries.IsEmpty)
+            else if (_hasStarted && !(plugin.Registries.IsEmpty && plugin.Modes.IsEmpty))
             {
-                problem = new("Restart needed: it offers a registry, and a node takes one at its start alone.", RestartCure);
+                problem = new("Restart needed: it offers a registry or routing modes, and a node takes those at its start alone.", RestartCure);
             }
             else
             {
-                (slot.Plugin, slot.Schemes, slot.Registries) = (plugin, schemes, plugin.Registries);
+                (slot.Plugin, slot.Schemes, slot.Registries, slot.Modes) = (plugin, schemes, plugin.Registries, plugin.Modes);
                 _transports = _transports.AddRange(plugin.Transports.SelectMany(t => t.Schemes.Select(s => KeyValuePair.Create(s, t))));
             }
         }
@@ -120,7 +120,7 @@ internal sealed partial class PluginHost
         lock (_gate)
         {
             _transports = _transports.RemoveRange(slot.Schemes);
-            (slot.Plugin, slot.Schemes, slot.Registries) = (null, [], []);
+            (slot.Plugin, slot.Schemes, slot.Registries, slot.Modes) = (null, [], [], []);
         }
 
         if (!plugin.Transports.IsEmpty || !plugin.Discoveries.IsEmpty)
@@ -236,7 +236,10 @@ internal sealed partial class PluginHost
         /// <summary>What it offers, for as long as the node runs.</summary>
         public ImmutableArray<IAgentRegistry> Registries { get; set; } = [];
 
-        public bool IsPinned => !Registries.IsEmpty;
+        /// <inheritdoc cref="Registries"/>
+        public ImmutableArray<IRoutingMode> Modes { get; set; } = [];
+
+        public bool IsPinned => !(Registries.IsEmpty && Modes.IsEmpty);
 
         /// <summary>True where that was said.</summary>
         public bool NeedsRestart => IsPinned && Status?.Cause is not null;

@@ -73,12 +73,17 @@ internal sealed partial class PluginHost(PluginHostOptions options, IAgentHost a
 
     /// <summary>The registries that plugins offer, by plugin. From then on none is taken any more: a node has one, from its start to its end.</summary>
     /// <remarks>Called once, after the start. Waits for plugins that are called <c>registry-…</c> and still loading, as long as any plugin may take.</remarks>
-    public async Task<IReadOnlyList<(string Plugin, IAgentRegistry Registry)>> TakeRegistriesAsync(CancellationToken cancellationToken)
+    public Task<IReadOnlyList<(string Plugin, IAgentRegistry Offer)>> TakeRegistriesAsync(CancellationToken cancellationToken) => TakeAsync("registry-", slot => slot.Registries, cancellationToken);
+
+    /// <summary>The routing modes that plugins offer, by plugin, under the same terms; awaited are plugins that are called <c>routing-…</c>.</summary>
+    public Task<IReadOnlyList<(string Plugin, IRoutingMode Offer)>> TakeRoutingModesAsync(CancellationToken cancellationToken) => TakeAsync("routing-", slot => slot.Modes, cancellationToken);
+
+    private async Task<IReadOnlyList<(string Plugin, T Offer)>> TakeAsync<T>(string prefix, Func<Slot, ImmutableArray<T>> offers, CancellationToken cancellationToken)
     {
         Task loading;
         lock (_gate)
         {
-            loading = Task.WhenAll(_slots.Values.Where(s => s.Folder.Name.StartsWith("registry-", StringComparison.Ordinal)).Select(s => s.Work));
+            loading = Task.WhenAll(_slots.Values.Where(s => s.Folder.Name.StartsWith(prefix, StringComparison.Ordinal)).Select(s => s.Work));
         }
 
         try
@@ -93,7 +98,7 @@ internal sealed partial class PluginHost(PluginHostOptions options, IAgentHost a
         lock (_gate)
         {
             _hasStarted = true;
-            return [.. _slots.Values.OrderBy(s => s.Folder.Name, StringComparer.Ordinal).SelectMany(s => s.Registries.Select(r => (s.Folder.Name, r)))];
+            return [.. _slots.Values.OrderBy(s => s.Folder.Name, StringComparer.Ordinal).SelectMany(s => offers(s).Select(offer => (s.Folder.Name, offer)))];
         }
     }
 

@@ -13,6 +13,30 @@ internal enum EnvelopeKind : byte
 
     /// <summary>A router's word that it could not pass an envelope on: a hint, never proof.</summary>
     Undeliverable = 3,
+
+    /// <summary>Goes to everybody, to find a way to its target.</summary>
+    Seek = 4,
+
+    /// <summary>The sought node's answer; takes the way back.</summary>
+    Found = 5,
+}
+
+/// <summary>Codes of <see cref="EnvelopeKind.Undeliverable"/>.</summary>
+internal enum UndeliverableCode : byte
+{
+    NoRoute = 1,
+    Limit = 2,
+    NoSession = 3,
+}
+
+/// <summary>Bits of an envelope's flags.</summary>
+[Flags]
+internal enum EnvelopeFlags : byte
+{
+    None = 0,
+
+    /// <summary>Handed to a node because the target's record names it as a relay: it may hand it to the target alone, or along a way that a flood has found, so that relays with old news don't send it in circles.</summary>
+    ToRelay = 1,
 }
 
 /// <summary>The clear header that routing looks at. Layout: docs/protocol.md, "Envelope".</summary>
@@ -74,6 +98,11 @@ internal interface IEnvelopePort
     /// <summary>Waits until the path to the node exists and has room.</summary>
     ValueTask WaitForRoomAsync(NodeId node, CancellationToken cancellationToken);
 
+    /// <summary>What went over the path in use was not acknowledged for a while: another one is taken where there is one.</summary>
+    void OnStalled(NodeId node)
+    {
+    }
+
     /// <summary>Raised after the path to a node came, went or changed; handlers return at once.</summary>
     event Action<NodeId>? PathChanged;
 }
@@ -82,4 +111,7 @@ internal interface IEnvelopePort
 internal interface IEnvelopeReceiver
 {
     void OnEnvelope(in EnvelopeHeader header, ReadOnlySpan<byte> payload);
+
+    /// <summary>A relay had to drop an envelope of the session for want of room: less should be on the way.</summary>
+    void OnCongested(NodeId target, ulong tag);
 }

@@ -1,73 +1,116 @@
+using System.Collections.Immutable;
 using Dawn.Identity;
 using Dawn.Links;
 
 namespace Dawn.Routing;
 
-/// <summary>Chooses the next hop of an envelope: pure, so that the same links give the same way.</summary>
-internal interface IRoutingMode
-{
-    /// <summary>The value of <c>Dawn:Mode</c>.</summary>
-    string Name { get; }
-
-    /// <summary>The neighbour to hand an envelope to, or null where there is no way.</summary>
-    NodeId? NextHop(NodeId target, Func<NodeId, bool> isLinked);
-}
-
-/// <summary>Nobody in the middle: what is linked is reachable.</summary>
-internal sealed class DecentralizedMode : IRoutingMode
-{
-    public string Name => "decentralized";
-
-    public NodeId? NextHop(NodeId target, Func<NodeId, bool> isLinked) => isLinked(target) ? target : null;
-}
-
-/// <summary>Moves envelopes between links and this node's sessions, by the mode in force. Thread-safe.</summary>
+/// <summary>Moves envelopes between links and this node's sessions, and from link to link for others, by the mode in force. Thread-safe.</summary>
 /// <remarks>It keeps no links of its own: of two links to a node that come up at once only the table knows which one is kept.</remarks>
 /// <param name="sessions">Take what is addressed to this node; asked for at the first envelope, since they send through this router in turn.</param>
-internal sealed partial class Router(INodeIdentity self, IRoutingMode mode, LinkTable links, Func<IEnvelopeReceiver> sessions, ILogger<Router> logger) : IEnvelopePort
+internal sealed partial class Router : IEnvelopePort
 {
-    private readonly Lazy<IEnvelopeReceiver> _sessions = new(sessions);
-    private readonly Func<NodeId, bool> _isLinked = node => links.TryGet(node, out _);
-    private TaskCompletionSource _linkUp = NewSignal();
-    private long _undeliverable;
+    // A relay that says it has no way is asked again after this; one that merely answers nothing later, since that takes seconds to notice.
+    private static readonly TimeSpan PauseAfterNoRoute = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan PauseAfterStall = TimeSpan.FromSeconds(15);
+
+    private readonly INodeIdentity _self;
+    private readonly RoutingModes _modes;
+    private readonly Topology _topology;
+    private readonly LinkTable _links;
+    private readonly Floods _floods;
+    private readonly FoundWays _found;
+    private readonly Paths _paths;
+    private readonly Lazy<IEnvelopeReceiver> _sessions;
+    private readonly ILogger _logger;
+    private TaskCompletionSource _changed = NewSignal();
+    private long _malformed;
+
+    public Router(
+        INodeIdentity self, RoutingModes modes, Topology topology, LinkTable links, FoundWays found, RelayOptions options, Func<IEnvelopeReceiver> sessions,
+        Entropy entropy, TimeProvider time, ILogger<Router> logger)
+    {
+        (_self, _modes, _topology, _links, _found, _sessions, _logger) = (self, modes, topology, links, found, new(sessions), logger);
+        _floods = new(self, links, found, options.IsEnabled, node => topology.Find(node) is not null, entropy, time, logger);
+        _paths = new(node => Plan(node).NextHops, IsRelayOf, links, time);
+        Onward = new(HopsOnward, IsRelayOf, links, time);
+        Relay = new(options, Onward, time, logger);
+        modes.Changed += Refresh;
+        topology.Known += OnKnown;
+    }
 
     public event Action<NodeId>? PathChanged;
 
-    public string Mode => mode.Name;
+    public string Mode => _modes.Current ?? "";
 
-    /// <summary>Envelopes that were dropped because they were malformed or there was no way.</summary>
-    public long Undeliverable => Interlocked.Read(ref _undeliverable);
+    /// <summary>What passes through this node.</summary>
+    public Relay Relay { get; }
 
-    /// <summary>A link to the node came, was replaced, or went.</summary>
-    public void OnLinkChanged(NodeId node)
+    /// <summary>Envelopes that were malformed.</summary>
+    public long Malformed => Interlocked.Read(ref _malformed);
+
+    /// <summary>Questions of others for a way that were passed on.</summary>
+    public long FloodsPassed => _floods.Passed;
+
+    private Paths Onward { get; }
+
+    /// <summary>A link is up, or took the place of another.</summary>
+    public void OnLinkUp(ILink link) => OnLinkChanged(link.Remote);
+
+    /// <summary>A link is down; another to the same node may have taken its place.</summary>
+    public void OnLinkDown(ILink link)
     {
-        // One signal for all who wait: they are few, and one for each node would have to be taken back by those who give up.
-        Interlocked.Exchange(ref _linkUp, NewSignal()).TrySetResult();
-        foreach (var handler in Delegate.EnumerateInvocationList(PathChanged))
+        Relay.OnLinkDown(link);
+        _floods.OnLinkDown(link);
+        OnLinkChanged(link.Remote);
+    }
+
+    /// <summary>Looks at all paths in use again, and tells of those that are others now.</summary>
+    public void Refresh()
+    {
+        _topology.Invalidate();
+        Onward.Refresh();
+        Tell(_paths.Refresh());
+    }
+
+    /// <summary>The ways to a node, by the mode in force.</summary>
+    public RoutePlan Plan(NodeId target) => _modes.Plan(_topology.View, target);
+
+    /// <inheritdoc cref="IRoutingMode.MayLink"/>
+    public bool MayLink(NodeId node) => _modes.MayLink(_topology.View, node);
+
+    /// <summary>The neighbour over which a node is reached now; null for none.</summary>
+    public NodeId? HopTo(NodeId target) => _paths.Peek(target).Link?.Remote;
+
+    /// <summary>Nodes that something was sent to lately, and over whom.</summary>
+    public IReadOnlyList<(NodeId Target, ILink? Link)> Used(TimeSpan within) => _paths.Used(within);
+
+    /// <summary>Asks everybody for a way to a node.</summary>
+    public void Seek(NodeId target) => _floods.Seek(target);
+
+    /// <summary>Ways that floods have found and that are in use stay known.</summary>
+    public void KeepFound(TimeSpan within)
+    {
+        foreach (var (target, link) in _paths.Used(within).Concat(Onward.Used(within)))
         {
-            try
+            if (link is not null && _found.Find(target) == link.Remote)
             {
-                handler(node);
-            }
-            catch (Exception e)
-            {
-                // Who fails to listen keeps neither the others nor the link from going on.
-                LogHandlerFailed(e, node.ToShortString());
+                _found.Keep(target);
             }
         }
     }
 
-    public bool CanReach(NodeId node) => NextHop(node) is not null;
+    public bool CanReach(NodeId node) => _paths.Peek(node).Link is not null;
 
     public bool TrySend(in EnvelopeHeader header, ReadOnlySpan<byte> payload)
     {
-        if (NextHop(header.Target) is not { } link)
+        var hop = _paths.Find(header.Target);
+        if (hop.Link is not { } link)
         {
             return false;
         }
 
         Span<byte> head = stackalloc byte[EnvelopeHeader.Size];
-        header.Write(head);
+        (header with { Flags = (byte)hop.Flags }).Write(head);
         return link.TrySend(LinkFrame.Envelope, head, payload);
     }
 
@@ -75,15 +118,25 @@ internal sealed partial class Router(INodeIdentity self, IRoutingMode mode, Link
     {
         while (true)
         {
-            // Taken before the look, so that a link which comes in between is not missed.
-            var linkUp = Volatile.Read(ref _linkUp);
-            if (NextHop(node) is { } link)
+            // Taken before the look, so that a way which comes in between is not missed.
+            var changed = Volatile.Read(ref _changed);
+            if (_paths.Find(node).Link is { } link)
             {
                 await link.WaitForRoomAsync(cancellationToken);
                 return;
             }
 
-            await linkUp.Task.WaitAsync(cancellationToken);
+            await changed.Task.WaitAsync(cancellationToken);
+        }
+    }
+
+    public void OnStalled(NodeId node)
+    {
+        if (_paths.Find(node).Link is { } link && _paths.Avoid(node, link.Remote, PauseAfterStall, isDead: false))
+        {
+            _found.Remove(node, link.Remote);
+            LogStalled(node.ToShortString(), link.Remote.ToShortString());
+            Tell(_paths.Refresh());
         }
     }
 
@@ -92,31 +145,134 @@ internal sealed partial class Router(INodeIdentity self, IRoutingMode mode, Link
     {
         if (!EnvelopeHeader.TryRead(envelope, out var header))
         {
-            Interlocked.Increment(ref _undeliverable);
+            Interlocked.Increment(ref _malformed);
             LogMalformed(from.Remote.ToShortString());
             _ = from.CloseAsync(LinkEnd.Protocol, "malformed envelope");
+            return;
         }
-        else if (header.Target == self.Id)
+
+        var payload = envelope[EnvelopeHeader.Size..];
+        switch (header.Kind)
         {
-            _sessions.Value.OnEnvelope(header, envelope[EnvelopeHeader.Size..]);
-        }
-        else
-        {
-            Interlocked.Increment(ref _undeliverable);
-            LogNotOurs(from.Remote.ToShortString(), header.Target.ToShortString());
+            case EnvelopeKind.Seek:
+                _floods.OnSeek(from, header, payload);
+                OnKnown(header.Source);
+                break;
+            case EnvelopeKind.Found:
+                _floods.OnFound(from, header, payload);
+                OnKnown(header.Source);
+                break;
+            case EnvelopeKind.Undeliverable when payload.Length == Relay.UndeliverableSize && (UndeliverableCode)payload[^1] != UndeliverableCode.NoSession:
+                OnUndeliverable(from, header, payload);
+                break;
+            case var _ when header.Target == _self.Id:
+                _sessions.Value.OnEnvelope(header, payload);
+                break;
+            default:
+                Relay.Forward(from, header, payload);
+                break;
         }
     }
 
-    private ILink? NextHop(NodeId target) =>
-        mode.NextHop(target, _isLinked) is { } next && links.TryGet(next, out var link) ? link : null;
+    // A hint that anybody on the way could give: it moves what it names to another way, or makes it slower, which whoever is on the way could bring about as well.
+    private void OnUndeliverable(ILink from, in EnvelopeHeader header, ReadOnlySpan<byte> payload)
+    {
+        var code = (UndeliverableCode)payload[^1];
+        var ways = header.Target == _self.Id ? _paths : Onward;
+        if (code == UndeliverableCode.NoRoute && ways.Avoid(header.Source, from.Remote, PauseAfterNoRoute, isDead: true))
+        {
+            _found.Remove(header.Source, from.Remote);
+            Refresh();
+        }
+
+        if (header.Target != _self.Id)
+        {
+            Relay.Forward(from, header, payload);
+        }
+        else if (code == UndeliverableCode.Limit && _paths.Peek(header.Source).Link == from)
+        {
+            _sessions.Value.OnCongested(header.Source, header.Tag);
+        }
+    }
+
+    // What is known of a node has changed, as where it can be reached.
+    private void OnKnown(NodeId node)
+    {
+        _topology.Invalidate();
+        Onward.Invalidate();
+        _paths.Invalidate();
+        if (_paths.IsInUse(node))
+        {
+            Tell(_paths.Refresh());
+        }
+    }
+
+    private void OnLinkChanged(NodeId node)
+    {
+        _topology.Invalidate();
+        Onward.Refresh();
+        var changed = _paths.Refresh();
+        Tell(changed.Contains(node) ? changed : [node, .. changed]);
+    }
+
+    private void Tell(List<NodeId> nodes)
+    {
+        if (nodes.Count == 0)
+        {
+            return;
+        }
+
+        // One signal for all who wait: they are few, and one for each node would have to be taken back by those who give up.
+        Interlocked.Exchange(ref _changed, NewSignal()).TrySetResult();
+        foreach (var node in nodes)
+        {
+            foreach (var handler in Delegate.EnumerateInvocationList(PathChanged))
+            {
+                try
+                {
+                    handler(node);
+                }
+                catch (Exception e)
+                {
+                    // Who fails to listen keeps neither the others nor the link from going on.
+                    LogHandlerFailed(e, node.ToShortString());
+                }
+            }
+        }
+    }
+
+    // For others the way is short: to the target, to a relay of it, or back along a flood. What a mode prefers for this node's own calls does not matter to them.
+    private ImmutableArray<NodeId> HopsOnward(NodeId target)
+    {
+        if (_topology.Find(target) is not { } view)
+        {
+            return [];
+        }
+
+        var hops = ImmutableArray.CreateBuilder<NodeId>();
+        if (view.IsLinked)
+        {
+            hops.Add(target);
+        }
+
+        hops.AddRange(view.Relays.Where(relay => _links.TryGet(relay, out _)).OrderBy(relay => _topology.Find(relay)?.Cost ?? TimeSpan.MaxValue));
+        if (view.FoundOver is { } over)
+        {
+            hops.Add(over);
+        }
+
+        return hops.ToImmutable();
+    }
+
+    private bool IsRelayOf(NodeId target, NodeId relay) => _topology.Find(target)?.Relays.Contains(relay) ?? false;
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Peer} sent a malformed envelope; its link is closed")]
     private partial void LogMalformed(string peer);
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "{Peer} sent an envelope for {Target}, to which this node forwards nothing")]
-    private partial void LogNotOurs(string peer, string target);
+    [LoggerMessage(Level = LogLevel.Debug, Message = "Nothing that went to {Node} over {Hop} was acknowledged for a while; another way is tried")]
+    private partial void LogStalled(string node, string hop);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Telling that the path to {Node} changed failed")]
     private partial void LogHandlerFailed(Exception exception, string node);

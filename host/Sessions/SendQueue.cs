@@ -17,6 +17,9 @@ internal sealed class SendQueue
     // Transmissions in later segments that must have arrived before a gap counts as a loss (RFC 9002, section 6.1.1).
     private const ulong ReorderingThreshold = 3;
 
+    // Frames that may be in flight however full the way is.
+    private const int LeastInFlight = 16;
+
     // After silence not the whole flight at once: the path may be congested, and the first acks tell more.
     private const int ExpiredBytes = 256 * 1024;
 
@@ -27,6 +30,7 @@ internal sealed class SendQueue
     private ulong _lostFrom;
     private int _lost;
     private ulong _newestArrived;
+    private int _limit = MaxFrames;
 
     /// <summary>The first frame that isn't acknowledged.</summary>
     public ulong First { get; private set; }
@@ -47,7 +51,7 @@ internal sealed class SendQueue
 
     public bool IsOverLimit => Count >= HardLimit;
 
-    public bool HasDue => _lost > 0 || (_queued.Count + _urgent.Count > 0 && NextToSend - First < MaxFrames);
+    public bool HasDue => InFlight < _limit && (_lost > 0 || (_queued.Count + _urgent.Count > 0 && NextToSend - First < MaxFrames));
 
     private int Count => (int)(NextToSend - First) + _queued.Count + _urgent.Count;
 
@@ -77,6 +81,11 @@ internal sealed class SendQueue
     {
         sequence = NextToSend;
         frame = default;
+        if (InFlight >= _limit)
+        {
+            return false;
+        }
+
         if (_lost > 0)
         {
             for (_lostFrom = Math.Max(_lostFrom, First); At(_lostFrom).State != FrameState.Lost; _lostFrom++)
@@ -180,9 +189,13 @@ internal sealed class SendQueue
             MarkOvertaken();
         }
 
+        _limit = Math.Min(MaxFrames, _limit + Math.Max(1, acknowledged / 8));
         roundTrip = latest < 0 ? -1 : now - latest;
         return true;
     }
+
+    /// <summary>Something on the way is full: half as much may be in flight, until acks let it grow again.</summary>
+    public void OnCongested() => _limit = Math.Max(LeastInFlight, Math.Min(_limit, InFlight) / 2);
 
     /// <summary>Everything in flight is to be sent again: the path changed.</summary>
     public void MarkAllLost()

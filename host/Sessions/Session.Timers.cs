@@ -6,7 +6,7 @@ internal sealed partial class Session
     public void OnTimer()
     {
         (MeshError Error, string Text)? end = null;
-        var beginsRekey = false;
+        var (beginsRekey, isStalled) = (false, false);
         DropOldKeys();
         var hasPath = _context.Outlet.CanReach(Remote);
         lock (Gate)
@@ -54,6 +54,11 @@ internal sealed partial class Session
             else
             {
                 DoWhatIsDue(now);
+                if (isStalled = hasPath && StallDue <= now)
+                {
+                    _stalledAt = now;
+                }
+
                 beginsRekey = PlanRekey(now);
                 Schedule(now);
             }
@@ -65,6 +70,11 @@ internal sealed partial class Session
         }
         else
         {
+            if (isStalled)
+            {
+                _context.Outlet.OnStalled(Remote);
+            }
+
             if (beginsRekey)
             {
                 BeginRekey();
@@ -73,6 +83,9 @@ internal sealed partial class Session
             Flush();
         }
     }
+
+    // Once for each time-out: where no other path is better, the next one after this may be.
+    private long StallDue => _out.IsEmpty ? Never : Math.Max(_progressAt, _stalledAt) + MoveAfter;
 
     private void DoWhatIsDue(long now)
     {
@@ -140,7 +153,7 @@ internal sealed partial class Session
         due = Math.Min(due, Math.Min(RekeyDue, _oldUntil));
         due = Math.Min(due, Math.Min(_checkpointAt, CoverBy(now)));
         due = _pathlessAt == Never ? due : Math.Min(due, _pathlessAt + ProgressTimeOut.Ticks);
-        due = _out.IsEmpty ? due : Math.Min(due, _progressAt + ProgressTimeOut.Ticks);
+        due = _out.IsEmpty ? due : Math.Min(due, Math.Min(StallDue, _progressAt + ProgressTimeOut.Ticks));
         due = Math.Min(due, _channels.Count > 0 ? Math.Min(_silencePingAt, _heardAt + SilenceTimeOut) : _idleSince + IdleTimeOut);
         if (due < _timerAt)
         {

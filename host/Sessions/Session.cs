@@ -36,6 +36,8 @@ internal sealed partial class Session : IThreadPoolWorkItem
 
     private const long AckDelay = 20 * TimeSpan.TicksPerMillisecond;
     private const long StallAfter = 3 * TimeSpan.TicksPerSecond;
+    // Without an ack for so long another path is tried: long enough for several repetitions on a path of the usual length.
+    private const long MoveAfter = 2 * TimeSpan.TicksPerSecond;
     private const long IdleTimeOut = 10 * TimeSpan.TicksPerMinute;
     // Channels keep a session only as long as its other end is there: one that was killed or cut off says nothing, and nothing may be outstanding.
     private const long SilenceTimeOut = IdleTimeOut;
@@ -78,6 +80,8 @@ internal sealed partial class Session : IThreadPoolWorkItem
     private long _retransmitAt = Never;
     private long _resendAt = Never;
     private long _resentAt = -ResendPause;
+    private long _stalledAt;
+    private long _congestedAt = -ResendPause;
     private long _pathlessAt = Never;
     private long _doubtedAt = Never;
     private long _doubtPingAt = Never;
@@ -242,6 +246,21 @@ internal sealed partial class Session : IThreadPoolWorkItem
         }
 
         Flush();
+    }
+
+    /// <summary>A relay on the way had no room for what this end sent.</summary>
+    public void OnCongested()
+    {
+        lock (Gate)
+        {
+            // Of all that is dropped in one round trip the first says it.
+            var now = Now;
+            if (_end is null && now - _congestedAt >= Math.Max(ResendPause, _measured))
+            {
+                _congestedAt = now;
+                _out.OnCongested();
+            }
+        }
     }
 
     /// <summary>

@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using Dawn.Identity;
-using Dawn.Membership;
 using Dawn.Noise;
 using Dawn.Routing;
 
@@ -42,7 +41,6 @@ internal sealed partial class SessionTable(
 
     // docs/protocol.md, "Envelope": the id of the lost envelope and a code.
     private const int UndeliverableSize = 8 + 1;
-    private const byte NoSession = 3;
 
     private readonly EnvelopeOutlet _outlet = new(port, identity.Id, entropy);
     private readonly SessionHandshakes _handshakes = new(settings, identity, entropy, time);
@@ -70,6 +68,18 @@ internal sealed partial class SessionTable(
             lock (_gate)
             {
                 return [.. _sessions.Select(session => session.Status)];
+            }
+        }
+    }
+
+    /// <summary>Nodes that a session is open with, in their order.</summary>
+    public IReadOnlyList<NodeId> Remotes
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return [.. _byPeer.Keys.Order()];
             }
         }
     }
@@ -215,13 +225,15 @@ internal sealed partial class SessionTable(
                     break;
             }
         }
-        else if (header.Kind == EnvelopeKind.Undeliverable && payload.Length == UndeliverableSize && payload[^1] == NoSession)
+        else if (header.Kind == EnvelopeKind.Undeliverable && payload.Length == UndeliverableSize && payload[^1] == (byte)UndeliverableCode.NoSession)
         {
             Find(header.Source, header.Tag)?.Doubt();
         }
 
         // Other words of that kind are hints that anybody on the way could forge; retransmission and its time-out decide.
     }
+
+    public void OnCongested(NodeId target, ulong tag) => Find(target, tag)?.OnCongested();
 
     private Session? Find(NodeId source, ulong tag)
     {
@@ -246,7 +258,7 @@ internal sealed partial class SessionTable(
 
         Span<byte> payload = stackalloc byte[UndeliverableSize];
         BinaryPrimitives.WriteUInt64BigEndian(payload, header.Id);
-        payload[^1] = NoSession;
+        payload[^1] = (byte)UndeliverableCode.NoSession;
         _outlet.TrySend(EnvelopeKind.Undeliverable, header.Source, header.Tag, payload);
     }
 

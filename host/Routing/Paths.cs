@@ -1,0 +1,158 @@
+using System.Collections.Concurrent;
+using System.Collections.Immutable;
+using Dawn.Links;
+
+namespace Dawn.Routing;
+
+/// <summary>A next hop that was chosen.</summary>
+/// <param name="Version">Of the network when it was.</param>
+/// <param name="Link">Null where there is no way.</param>
+/// <param name="Flags">For envelopes that take it.</param>
+internal sealed record Hop(int Version, ILink? Link, EnvelopeFlags Flags);
+
+/// <summary>
+/// The next hop to each node, chosen once for each change of the network and kept as long as it is about as good as the others: sessions that move
+/// to and fro send much of what is under way again. Thread-safe.
+/// </summary>
+/// <param name="candidates">Neighbours that lead to a node, the best first.</param>
+/// <param name="isRelayOf">True where the record of the first names the second as its relay.</param>
+internal sealed class Paths(Func<NodeId, ImmutableArray<NodeId>> candidates, Func<NodeId, NodeId, bool> isRelayOf, LinkTable links, TimeProvider time)
+{
+    /// <summary>Nodes at once; what is asked of others is worked out each time.</summary>
+    public const int Max = 4_096;
+
+    /// <summary>Another relay must cost less than this part of what the one in use costs.</summary>
+    public const double Hysteresis = 0.7;
+
+    private static readonly TimeSpan Forgotten = TimeSpan.FromMinutes(2);
+
+    private readonly ConcurrentDictionary<NodeId, Path> _paths = new();
+    private int _version;
+
+    private sealed class Path
+    {
+        public Hop? Hop { get; set; }
+
+        public ILink? Told { get; set; }
+
+        public long UsedAt { get; set; }
+
+        /// <summary>Hops that failed, and until when they are passed over; those that only stalled serve where there is no other.</summary>
+        public List<(NodeId Hop, long Until, bool IsDead)> Avoided { get; } = [];
+    }
+
+    /// <summary>What is needed to send to a node now.</summary>
+    public Hop Find(NodeId target)
+    {
+        if (!_paths.TryGetValue(target, out var path))
+        {
+            if (_paths.Count >= Max)
+            {
+                return Choose(target, null);
+            }
+
+            path = _paths.GetOrAdd(target, _ => new());
+        }
+
+        path.UsedAt = time.GetTimestamp();
+        return path.Hop is { } hop && hop.Version == Volatile.Read(ref _version) ? hop : Choose(target, path);
+    }
+
+    /// <summary>As <see cref="Find"/>, for whoever only looks.</summary>
+    public Hop Peek(NodeId target) =>
+        !_paths.TryGetValue(target, out var path) ? Choose(target, null)
+        : path.Hop is { } hop && hop.Version == Volatile.Read(ref _version) ? hop
+        : Choose(target, path);
+
+    /// <summary>True where something was sent to the node lately.</summary>
+    public bool IsInUse(NodeId node) => _paths.ContainsKey(node);
+
+    /// <summary>The network changed: what was chosen is looked at again before it is used.</summary>
+    public void Invalidate() => Interlocked.Increment(ref _version);
+
+    /// <summary>Looks at all again.</summary>
+    /// <returns>Nodes to which the way is another now.</returns>
+    public List<NodeId> Refresh()
+    {
+        Invalidate();
+        var changed = new List<NodeId>();
+        foreach (var (target, path) in _paths)
+        {
+            var link = Choose(target, path).Link;
+            lock (path)
+            {
+                if (!ReferenceEquals(link, path.Told))
+                {
+                    path.Told = link;
+                    changed.Add(target);
+                }
+            }
+
+            if (time.GetElapsedTime(path.UsedAt) > Forgotten)
+            {
+                _paths.TryRemove(target, out _);
+            }
+        }
+
+        // The dictionary's order differs from run to run.
+        changed.Sort();
+        return changed;
+    }
+
+    /// <summary>A hop failed: it is passed over for a while.</summary>
+    /// <param name="isDead">It surely leads nowhere; one that only stalled is used where there is no other.</param>
+    /// <returns>False where it was not in use.</returns>
+    public bool Avoid(NodeId target, NodeId hop, TimeSpan pause, bool isDead)
+    {
+        if (!_paths.TryGetValue(target, out var path) || path.Hop?.Link?.Remote != hop)
+        {
+            return false;
+        }
+
+        lock (path)
+        {
+            path.Avoided.RemoveAll(avoided => avoided.Hop == hop);
+            path.Avoided.Add((hop, time.GetTimestamp() + (long)(pause.TotalSeconds * time.TimestampFrequency), isDead));
+        }
+
+        return true;
+    }
+
+    /// <summary>Nodes that something was sent to within this time, with the hop in use; in the order of their NodeIds.</summary>
+    public IReadOnlyList<(NodeId Target, ILink? Link)> Used(TimeSpan within) =>
+        [.. _paths.Where(p => p.Value.UsedAt != 0 && time.GetElapsedTime(p.Value.UsedAt) < within).Select(p => (p.Key, Peek(p.Key).Link)).OrderBy(p => p.Key)];
+
+    private Hop Choose(NodeId target, Path? path)
+    {
+        var version = Volatile.Read(ref _version);
+        var all = candidates(target).Where(hop => links.TryGet(hop, out _)).ToList();
+        if (path is null)
+        {
+            return HopOf(target, all.Count > 0 ? all[0] : null, version);
+        }
+
+        lock (path)
+        {
+            var now = time.GetTimestamp();
+            path.Avoided.RemoveAll(avoided => avoided.Until <= now);
+            all.RemoveAll(hop => path.Avoided.Exists(avoided => avoided.Hop == hop && avoided.IsDead));
+            var good = all.FindAll(hop => !path.Avoided.Exists(avoided => avoided.Hop == hop));
+            all = good.Count > 0 ? good : all;
+            var chosen = all.Count > 0 ? all[0] : (NodeId?)null;
+            if (path.Hop?.Link is { } used && chosen is { } best && best != target && best != used.Remote && all.Contains(used.Remote) && !IsMuchBetter(best, used.Remote))
+            {
+                chosen = used.Remote;
+            }
+
+            return path.Hop = HopOf(target, chosen, version);
+        }
+    }
+
+    private bool IsMuchBetter(NodeId other, NodeId used) =>
+        links.TryGet(other, out var one) && links.TryGet(used, out var two) && Topology.CostOf(one) is { } cost && Topology.CostOf(two) is { } costOfUsed && cost < Hysteresis * costOfUsed;
+
+    private Hop HopOf(NodeId target, NodeId? chosen, int version) =>
+        chosen is { } hop && links.TryGet(hop, out var link)
+            ? new(version, link, hop != target && isRelayOf(target, hop) ? EnvelopeFlags.ToRelay : EnvelopeFlags.None)
+            : new(version, null, EnvelopeFlags.None);
+}
