@@ -6,7 +6,6 @@ namespace Dawn.Routing;
 
 /// <summary>Moves envelopes between links and this node's sessions, and from link to link for others, by the mode in force. Thread-safe.</summary>
 /// <remarks>It keeps no links of its own: of two links to a node that come up at once only the table knows which one is kept.</remarks>
-/// <param name="sessions">Take what is addressed to this node; asked for at the first envelope, since they send through this router in turn.</param>
 internal sealed partial class Router : IEnvelopePort
 {
     // A relay that says it has no way is asked again after this; one that merely answers nothing later, since that takes seconds to notice.
@@ -25,6 +24,7 @@ internal sealed partial class Router : IEnvelopePort
     private TaskCompletionSource _changed = NewSignal();
     private long _malformed;
 
+    /// <param name="sessions">Take what is addressed to this node; asked for at the first envelope, since they send through this router in turn.</param>
     public Router(
         INodeIdentity self, RoutingModes modes, Topology topology, LinkTable links, FoundWays found, RelayOptions options, Func<IEnvelopeReceiver> sessions,
         Entropy entropy, TimeProvider time, ILogger<Router> logger)
