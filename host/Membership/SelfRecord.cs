@@ -6,7 +6,8 @@ using Dawn.Identity;
 
 namespace Dawn.Membership;
 
-/// <summary>Publishes this node's own record: at start, when its agents, addresses or certificate change, and at half of its life.</summary>
+/// <summary>Publishes this node's own record: at start, when its agents, addresses, relays or certificate change, and at half of its life.</summary>
+/// <param name="reachability">The relays that it names; null for none.</param>
 internal sealed partial class SelfRecord(
     INodeIdentity self,
     DataDirectory directory,
@@ -15,9 +16,9 @@ internal sealed partial class SelfRecord(
     DawnSettings settings,
     RecordTable table,
     RecordExchange exchange,
-    Reachability reachability,
     TimeProvider time,
-    ILogger<SelfRecord> logger) : BackgroundService, IRecordPublisher
+    ILogger<SelfRecord> logger,
+    Reachability? reachability = null) : BackgroundService, IRecordPublisher
 {
     private const string SequenceFile = "record.sequence";
 
@@ -52,7 +53,11 @@ internal sealed partial class SelfRecord(
         // Before the first record is made, so that no change falls in between.
         agents.Changed += Want;
         listeners.Changed += Want;
-        reachability.Changed += Want;
+        if (reachability is not null)
+        {
+            reachability.Changed += Want;
+        }
+
         exchange.ForeignSelf += OnForeign;
         await PublishAsync(cancellationToken);
         WarnOfExpiry();
@@ -63,7 +68,11 @@ internal sealed partial class SelfRecord(
     {
         agents.Changed -= Want;
         listeners.Changed -= Want;
-        reachability.Changed -= Want;
+        if (reachability is not null)
+        {
+            reachability.Changed -= Want;
+        }
+
         exchange.ForeignSelf -= OnForeign;
         await base.StopAsync(cancellationToken);
     }
@@ -84,7 +93,7 @@ internal sealed partial class SelfRecord(
             }
 
             ImmutableArray<AgentCard> cards = [.. agents.Agents.Where(a => IsShared(a)).Select(a => a.Card).OfType<AgentCard>().OrderBy(c => c.Id, StringComparer.Ordinal)];
-            record = NodeRecord.Sign(self, NextSequence(now), now, settings.Encryption, listeners.Addresses, cards, out omitted, settings.RelayEnabled, reachability.Relays);
+            record = NodeRecord.Sign(self, NextSequence(now), now, settings.Encryption, listeners.Addresses, cards, out omitted, settings.RelayEnabled, reachability?.Relays ?? []);
             _renewAt = now + (record.NotAfter - now) / 2;
         }
 

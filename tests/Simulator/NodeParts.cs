@@ -6,6 +6,7 @@ using Dawn.Membership;
 using Dawn.Noise;
 using Dawn.Registries.OrSet;
 using Dawn.Routing;
+using Dawn.Routing.Modes;
 using Dawn.Sessions;
 using Dawn.Testing.Simulation;
 using Microsoft.AspNetCore.Connections;
@@ -32,6 +33,7 @@ internal sealed class NodeParts : IRecordPublisher
     private readonly LinkListener _listener;
     private readonly RecordExchange _exchange;
     private readonly LinkKeeper _keeper;
+    private readonly PathFinder _paths;
     private readonly AgentRegistry _registry;
     private string _title = "";
 
@@ -54,11 +56,14 @@ internal sealed class NodeParts : IRecordPublisher
         Links = new(self, options, () => frames(new LinkDispatcher(Router!, _exchange, null!, Mesh!)), _time, NullLogger<LinkTable>.Instance);
         _dialer = new(scheme => scheme == SimulatedNetwork.Scheme ? _transport : null, handshake, Links, options, _time);
         _listener = new(handshake, Links, options, _time, NullLogger<LinkListener>.Instance);
-        Router = new(self, new DecentralizedMode(), Links, () => Sessions!, NullLogger<Router>.Instance);
         Peers = new(self, Records, chance, _time, NullLogger<PeerTable>.Instance);
-        _keeper = new(Peers, Links, _dialer, peer => Sessions!.Sessions(peer).Length > 0, Metrics, _time, NullLogger<LinkKeeper>.Instance);
+        var (modes, found) = (new RoutingModes(NullLogger<RoutingModes>.Instance), new FoundWays(_time));
+        modes.Use([new DecentralizedMode()], "decentralized");
+        Router = new(self, modes, new(self, Links, Peers, Records, new([]), found), Links, found, new(), () => Sessions!, entropy, _time, NullLogger<Router>.Instance);
+        _paths = new(Router, new(() => _keeper!), () => Sessions!.Remotes, _time, NullLogger<PathFinder>.Instance);
+        _keeper = new(Peers, Links, _dialer, _paths.IsUsed, Metrics, _time, NullLogger<LinkKeeper>.Instance);
         Mesh = new(self, Records, _exchange, Peers, Links, _keeper, this, chance, Metrics, _time, NullLogger<Mesh>.Instance);
-        Sessions = new(Router, self, new(key, EncryptionMode.Required), new(acceptor), entropy, _time, NullLogger<SessionTable>.Instance, _keeper);
+        Sessions = new(Router, self, new(key, EncryptionMode.Required), new(acceptor), entropy, _time, NullLogger<SessionTable>.Instance, _paths);
     }
 
     public LinkTable Links { get; }
@@ -83,6 +88,7 @@ internal sealed class NodeParts : IRecordPublisher
         _ = _listener.RunAsync(bound.IsCompletedSuccessfully ? bound.Result : throw new InvalidOperationException("It binds at once."), CancellationToken.None);
         Publish("agent");
         _ = _keeper.StartAsync(CancellationToken.None);
+        _ = _paths.StartAsync(CancellationToken.None);
         _ = Mesh.StartAsync(CancellationToken.None);
         foreach (var neighbour in neighbours)
         {

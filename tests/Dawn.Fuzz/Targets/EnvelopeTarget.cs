@@ -1,7 +1,9 @@
 using Dawn.Identity;
 using Dawn.Links;
+using Dawn.Membership;
 using Dawn.Noise;
 using Dawn.Routing;
+using Dawn.Routing.Modes;
 using Dawn.Sessions;
 using Dawn.Tests;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -22,7 +24,11 @@ internal sealed class EnvelopeTarget : IFuzzTarget, IEnvelopePort, IChannelAccep
     {
         _sessions = new(this, World.Self, new(World.SelfStatic, EncryptionMode.Required), new Lazy<IChannelAcceptor>(this), new SeededEntropy(31), _time, NullLogger<SessionTable>.Instance);
         var links = new LinkTable(World.Self, new(), () => throw new PropertyException("no link is up"), _time, NullLogger<LinkTable>.Instance);
-        _router = new(World.Self, new DecentralizedMode(), links, () => _sessions, NullLogger<Router>.Instance);
+        var modes = new RoutingModes(NullLogger<RoutingModes>.Instance);
+        modes.Use([new DecentralizedMode()], "decentralized");
+        var (records, found) = (new RecordTable(World.Self, _time, NullLogger<RecordTable>.Instance), new FoundWays(_time));
+        var peers = new PeerTable(World.Self, records, new Random(1), _time, NullLogger<PeerTable>.Instance);
+        _router = new(World.Self, modes, new(World.Self, links, peers, records, new([]), found), links, found, new(), () => _sessions, new SeededEntropy(33), _time, NullLogger<Router>.Instance);
     }
 
     public event Action<NodeId>? PathChanged { add { } remove { } }
@@ -33,7 +39,7 @@ internal sealed class EnvelopeTarget : IFuzzTarget, IEnvelopePort, IChannelAccep
 
     public void Run(ReadOnlySpan<byte> input)
     {
-        var (dropped, closes, sent) = (_router.Undeliverable, _end.Closes, _sent);
+        var (dropped, closes, sent) = (_router.Malformed, _end.Closes, _sent);
         var isWhole = EnvelopeHeader.TryRead(input, out var header);
         if (isWhole)
         {
@@ -44,7 +50,7 @@ internal sealed class EnvelopeTarget : IFuzzTarget, IEnvelopePort, IChannelAccep
 
         _router.OnEnvelope(_end, input);
         var isOurs = isWhole && header.Target == World.Self.Id;
-        Property.Holds(_router.Undeliverable == dropped + (isOurs ? 0 : 1), "an envelope was counted wrongly");
+        Property.Holds(_router.Malformed == dropped + (isWhole ? 0 : 1), "an envelope was counted wrongly");
         Property.Holds(_end.Closes == closes + (isWhole ? 0 : 1), "what is malformed, and nothing else, ends the neighbour's link");
         Property.Holds(_sent - sent <= (isOurs ? 1 : 0), $"{_sent - sent} envelopes answer one");
         Property.Holds(_sessions.HalfOpen <= SessionTable.MaxHalfOpen && _sessions.Snapshot.Count == 0, "more handshakes than may be, or a session that nobody proved");

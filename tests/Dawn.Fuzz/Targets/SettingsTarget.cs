@@ -34,8 +34,8 @@ internal sealed class SettingsTarget : IFuzzTarget
         }
 
         var problems = new List<string>();
-        var settings = DawnConfiguration.Read(_configuration, ["decentralized", "hybrid"], problems);
-        Property.Holds(settings.Mode is "decentralized" or "hybrid" && Enum.IsDefined(settings.Encryption), "a value that is not allowed");
+        var settings = DawnConfiguration.Read(_configuration, problems);
+        Property.Holds(AgentId.IsValid(settings.Mode) && Enum.IsDefined(settings.Encryption), "a value that is not allowed");
         Property.Holds(settings.CheckpointEvery is >= 1 and <= 64 && settings.RekeyAfter >= TimeSpan.FromSeconds(10) && settings.RelayBytesPerSecond is null or >= 0, "a number out of its range");
         foreach (var address in settings.Advertise.Concat(settings.Bootstrap.Select(b => b.Address)))
         {

@@ -13,7 +13,7 @@ public class DawnConfigurationTests : IDisposable
     private (DawnSettings Settings, List<string> Problems) Read(params string[] arguments)
     {
         var problems = new List<string>();
-        return (DawnConfiguration.Read(DawnConfiguration.Build(_temp.Path, arguments), ["decentralized"], problems), problems);
+        return (DawnConfiguration.Read(DawnConfiguration.Build(_temp.Path, arguments), problems), problems);
     }
 
     [Fact]

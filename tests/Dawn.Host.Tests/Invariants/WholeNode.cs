@@ -3,8 +3,10 @@ using Dawn.Agents;
 using Dawn.Gateway;
 using Dawn.Identity;
 using Dawn.Links;
+using Dawn.Membership;
 using Dawn.Noise;
 using Dawn.Routing;
+using Dawn.Routing.Modes;
 using Dawn.Sessions;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -43,7 +45,11 @@ internal sealed class WholeNode : IChannelAcceptor, ILinkHandler
         Links = new(identity, options, () => this, parts.Time, NullLogger<LinkTable>.Instance);
         Dialer = new(scheme => scheme == "mem" ? parts.Transport : null, handshake, Links, options, parts.Time);
         Listener = new(handshake, Links, options, parts.Time, NullLogger<LinkListener>.Instance);
-        Router = new(identity, new DecentralizedMode(), Links, () => Sessions!, NullLogger<Router>.Instance);
+        var modes = new RoutingModes(NullLogger<RoutingModes>.Instance);
+        modes.Use([new DecentralizedMode()], "decentralized");
+        var (records, found) = (new RecordTable(identity, parts.Time, NullLogger<RecordTable>.Instance), new FoundWays(parts.Time));
+        var peers = new PeerTable(identity, records, new Random(1), parts.Time, NullLogger<PeerTable>.Instance);
+        Router = new(identity, modes, new(identity, Links, peers, records, new([]), found), Links, found, new(), () => Sessions!, parts.Entropy, parts.Time, NullLogger<Router>.Instance);
         var acceptor = new Lazy<IChannelAcceptor>(this);
         Sessions = new(Router, identity, new(parts.Key, parts.Encryption) { RekeyAfter = parts.RekeyAfter }, acceptor, parts.Entropy, parts.Time, NullLogger<SessionTable>.Instance);
         Calls = new AgentDialer(identity, Sessions, acceptor);
@@ -100,9 +106,21 @@ internal sealed class WholeNode : IChannelAcceptor, ILinkHandler
 
     public Task AcceptAsync(string agent, MeshChannel channel, Caller caller) => _parts.Serve(agent, channel, caller);
 
-    void ILinkHandler.OnUp(ILink link) => OnLink(link);
+    void ILinkHandler.OnUp(ILink link)
+    {
+        if (link.Certificate is not null)
+        {
+            Router.OnLinkUp(link);
+        }
+    }
 
-    void ILinkHandler.OnDown(ILink link, LinkEnd reason) => OnLink(link);
+    void ILinkHandler.OnDown(ILink link, LinkEnd reason)
+    {
+        if (link.Certificate is not null)
+        {
+            Router.OnLinkDown(link);
+        }
+    }
 
     void ILinkHandler.OnFrame(ILink link, LinkFrame type, ReadOnlySpan<byte> body)
     {
@@ -118,14 +136,6 @@ internal sealed class WholeNode : IChannelAcceptor, ILinkHandler
         else
         {
             Router.OnEnvelope(link, body);
-        }
-    }
-
-    private void OnLink(ILink link)
-    {
-        if (link.Certificate is not null)
-        {
-            Router.OnLinkChanged(link.Remote);
         }
     }
 }

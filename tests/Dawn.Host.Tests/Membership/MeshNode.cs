@@ -8,6 +8,7 @@ using Dawn.Links;
 using Dawn.Membership;
 using Dawn.Noise;
 using Dawn.Routing;
+using Dawn.Routing.Modes;
 using Dawn.Sessions;
 using Dawn.Testing.InMemory;
 using Microsoft.AspNetCore.Connections;
@@ -49,13 +50,17 @@ internal sealed class MeshNode : IAsyncDisposable, IRecordPublisher
         Links = new(Self, options, () => new LinkDispatcher(Router!, Exchange, Admission, Mesh!), time, NullLogger<LinkTable>.Instance);
         Dialer = new(scheme => scheme == "mem" ? _transport : null, handshake, Links, options, time);
         Listener = new(handshake, Links, options, time, NullLogger<LinkListener>.Instance);
-        Router = new(Self, new DecentralizedMode(), Links, () => Sessions!, NullLogger<Router>.Instance);
         _host = new(NullLogger<AgentHost>.Instance, time);
         var acceptor = new Lazy<IChannelAcceptor>(_host);
         Peers = new(Self, Records, Random, time, NullLogger<PeerTable>.Instance);
-        Keeper = new(Peers, Links, Dialer, node => Sessions!.Sessions(node).Length > 0, Metrics, time, NullLogger<LinkKeeper>.Instance);
+        Modes = new(NullLogger<RoutingModes>.Instance);
+        Modes.Use([new CentralizedMode(), new DecentralizedMode(), new HybridMode()], "decentralized");
+        var found = new FoundWays(time);
+        Router = new(Self, Modes, new(Self, Links, Peers, Records, Hubs, found), Links, found, new(), () => Sessions!, Entropy.System, time, NullLogger<Router>.Instance);
+        Paths = new(Router, new(() => Keeper!), () => Sessions!.Remotes, time, NullLogger<PathFinder>.Instance);
+        Keeper = new(Peers, Links, Dialer, Paths.IsUsed, Metrics, time, NullLogger<LinkKeeper>.Instance);
         Mesh = new(Self, Records, Exchange, Peers, Links, Keeper, this, Random, Metrics, time, NullLogger<Mesh>.Instance);
-        Sessions = new(Router, Self, new(key, encryption), acceptor, Entropy.System, time, NullLogger<SessionTable>.Instance, Keeper);
+        Sessions = new(Router, Self, new(key, encryption), acceptor, Entropy.System, time, NullLogger<SessionTable>.Instance, Paths);
         _ = Sessions.StartAsync(CancellationToken.None);
         Directory = new(Self, _host, Records, Router, Peers);
         Calls = new(Self, Sessions, acceptor);
@@ -83,6 +88,12 @@ internal sealed class MeshNode : IAsyncDisposable, IRecordPublisher
     public LinkListener Listener { get; }
 
     public Router Router { get; }
+
+    public RoutingModes Modes { get; }
+
+    public PathFinder Paths { get; }
+
+    public Hubs Hubs { get; } = new([]);
 
     public SessionTable Sessions { get; }
 

@@ -42,7 +42,7 @@ public sealed class MeshTests
         a.Records.Put(record, out _);
         var known = a.Peers.Find(b.Id)!;
         Assert.Equal(("known", true, Learned.Gossip), (known.State, known.IsOnline, known.LearnedFrom));
-        await a.Keeper.OpenPathAsync(b.Id, Cancel);
+        await a.Keeper.LinkAsync(b.Id, Cancel);
         Assert.Equal("connected", a.Peers.Find(b.Id)!.State);
         await Eventually.HoldsAsync(() => b.Peers.Find(a.Id) is { State: "connected", LearnedFrom: Learned.DialledUs });
         Assert.Contains("say", await a.CallAsync(b));
@@ -54,7 +54,7 @@ public sealed class MeshTests
         await using var a = await NodeAsync();
         await using var b = await NodeAsync();
         a.Records.Put(b.Publish("echo"), out _);
-        await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => a.Keeper.OpenPathAsync(b.Id, Cancel))).WaitAsync(MeshNode.Patience, Cancel);
+        await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => a.Keeper.LinkAsync(b.Id, Cancel))).WaitAsync(MeshNode.Patience, Cancel);
         Assert.Equal(1, _network.Connections);
     }
 
@@ -63,11 +63,11 @@ public sealed class MeshTests
     {
         await using var a = await NodeAsync();
         await using var b = await NodeAsync();
-        var unknown = await Assert.ThrowsAsync<MeshException>(() => a.Keeper.OpenPathAsync(b.Id, Cancel));
+        var unknown = await Assert.ThrowsAsync<MeshException>(() => a.Keeper.LinkAsync(b.Id, Cancel));
         Assert.Contains("no address of it is known", unknown.Message);
         a.Records.Put(b.Publish("echo"), out _);
         await b.CrashAsync();
-        var gone = await Assert.ThrowsAsync<MeshException>(() => a.Keeper.OpenPathAsync(b.Id, Cancel));
+        var gone = await Assert.ThrowsAsync<MeshException>(() => a.Keeper.LinkAsync(b.Id, Cancel));
         Assert.Equal(MeshError.Unreachable, gone.Error);
         Assert.Contains("nothing was sent", gone.Message);
         Assert.Equal(1, a.Peers.Find(b.Id)!.FailedDials);

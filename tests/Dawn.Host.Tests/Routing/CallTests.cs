@@ -25,7 +25,7 @@ public sealed class CallTests
         Assert.Contains("say", await b.CallAsync(a), StringComparison.Ordinal);
         var caller = Assert.Single(b.Agent.Callers);
         Assert.Equal((a.Id, "owner", CertificateRole.Member, false, true), (caller.Node, caller.Agent, caller.Role, caller.IsLocal, caller.IsSealed));
-        Assert.Equal(0, a.Router.Undeliverable + b.Router.Undeliverable);
+        Assert.Equal(0, a.Router.Malformed + b.Router.Malformed);
     }
 
     [Theory]
