@@ -128,7 +128,7 @@ public sealed class PluginHostTests : IAsyncDisposable
         await Sandbox.Host.StartAsync(TestContext.Current.CancellationToken);
         var status = Sandbox.Status("bad");
         Assert.Contains(Sandbox.Copies, status.Cause, StringComparison.Ordinal);
-        Assert.Contains("gone.dll", status.Cause, StringComparison.Ordinal);
+        Assert.Contains("bad.dll", status.Cause, StringComparison.Ordinal);
         Assert.StartsWith("Make room", status.Cure, StringComparison.Ordinal);
     }
 
