@@ -79,6 +79,10 @@ internal static class CallVerb
             {
                 throw new CommandException(e.Transmitted <= number ? $"not-executed: {e.Message}" : Unknown + e.Message);
             }
+            catch (RpcException e) when (e.Outcome == "outcome-unknown")
+            {
+                throw new CommandException(Unknown + e.Message);
+            }
 
             var elapsed = verb.Terminal.Time.GetElapsedTime(start);
             if (result.Text("resultType") == "input_required")

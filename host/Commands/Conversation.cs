@@ -9,9 +9,12 @@ using ModelContextProtocol.Protocol;
 namespace Dawn.Commands;
 
 /// <summary>The agent answered with a JSON-RPC error.</summary>
-internal sealed class RpcException(int code, string message) : Exception(message)
+/// <param name="outcome">What became of the request, where the node knows (docs/gateway.md): <c>not-executed</c> or <c>outcome-unknown</c>.</param>
+internal sealed class RpcException(int code, string message, string? outcome = null) : Exception(message)
 {
     public int Code { get; } = code;
+
+    public string? Outcome { get; } = outcome;
 }
 
 /// <summary>MCP from the client's side, as little of it as the verbs need.</summary>
@@ -206,7 +209,8 @@ internal sealed class Conversation : IAsyncDisposable
             if (message.TryGetProperty("error", out var error))
             {
                 answer.TrySetException(new RpcException(
-                    error.TryGetProperty("code", out var code) ? code.GetInt32() : 0, error.TryGetProperty("message", out var text) ? text.GetString() ?? "" : error.GetRawText()));
+                    error.TryGetProperty("code", out var code) ? code.GetInt32() : 0, error.TryGetProperty("message", out var text) ? text.GetString() ?? "" : error.GetRawText(),
+                    error.TryGetProperty("data", out var data) && data.ValueKind == JsonValueKind.Object ? data.Text("dawn") : null));
             }
             else
             {

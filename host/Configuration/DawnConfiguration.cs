@@ -31,7 +31,7 @@ internal static class DawnConfiguration
         }
         catch (Exception e) when (e is InvalidDataException or FormatException)
         {
-            throw new StartException($"The configuration can't be read: {e.Message} {e.InnerException?.Message}".TrimEnd(), e);
+            throw new StartException($"The configuration can't be read: {e.Message} {(e.InnerException is null ? "" : e.GetBaseException().Message)}".TrimEnd(), e);
         }
     }
 

@@ -24,6 +24,10 @@ internal sealed class DataDirectory : IDisposable
         {
             return new(full, OpenLock(full));
         }
+        catch (UnauthorizedAccessException e)
+        {
+            throw new StartException($"The data directory {full} is another user's: {e.Message} Run 'dawn' as that user, or name another directory with --data.", e);
+        }
         catch (IOException e) when (e is not (DirectoryNotFoundException or PathTooLongException))
         {
             throw new StartException($"Another node runs on the data directory {full}. Stop it ('dawn stop --data {full}'), or name another directory with --data.", e);

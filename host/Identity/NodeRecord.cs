@@ -97,7 +97,7 @@ internal sealed record NodeRecord(
 
         if (issued is not { } from || notAfter is not { } until || until - from > MaxLifetime || until <= now || from > now + MaxAhead || !Enum.IsDefined(encryption))
         {
-            return $"a record of {node.ToShortString()} that expired or has impossible times";
+            return $"a record of {node.ToShortString()} that expired or has impossible times (check the clocks at both ends)";
         }
 
         // So that whoever keeps it need not look into it.

@@ -36,7 +36,8 @@ internal sealed partial class PluginHost
         }
         catch (Exception e) when (e is PluginException or IOException or UnauthorizedAccessException)
         {
-            var problem = e as PluginException ?? new($"Its files can't be read: {e.Message.ReplaceLineEndings(" ")}", "Wait until they are written, or make them readable for the node.");
+            var problem = e as PluginException ?? new(
+                $"Its files can't be copied to {_copies}: {e.Message.ReplaceLineEndings(" ").TrimEnd('.')}.", "Make room on that disk, wait until they are written, or make them readable for the node.");
             Report(slot, new(folder.Name, folder.Kind, problem.State, plugin?.Version, problem.Cause, problem.Cure));
             Failed(folder.Name, problem.Cause, problem.Cure);
             if (e is not PluginException)

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using System.Xml.Linq;
 using Xunit;
 
 namespace Dawn.EndToEnd;
@@ -10,6 +11,9 @@ public sealed partial class DocsTests
     private static readonly string Root = Path.TrimEndingDirectorySeparator(Dawn.RepoRoot);
 
     private static readonly string[] Shell = ["sh", "bash", "console"];
+
+    // Symptoms in words of .NET or of the system.
+    private static readonly string[] OfTheRuntime = ["when status code '101' was expected", "Too many open files"];
 
     // A value for each documented key: what it takes is for the tests of settings; here it must be known.
     private static readonly Dictionary<string, string> Samples = new(StringComparer.Ordinal)
@@ -197,6 +201,36 @@ public sealed partial class DocsTests
         }
     }
 
+    /// <summary>A symptom's heading is what the program says, with … for what differs: each part of it stands in the sources.</summary>
+    [Fact]
+    public void EverySymptomIsWhatTheProgramSays()
+    {
+        var sources = string.Join('\n', new[] { "host", "plugins" }.SelectMany(d => Directory.EnumerateFiles(Path.Combine(Root, d), "*.cs", SearchOption.AllDirectories))
+            .Where(f => !f.Contains("/obj/", StringComparison.Ordinal)).Select(File.ReadAllText)).Replace("\\\"", "\"", StringComparison.Ordinal);
+        var symptoms = File.ReadAllLines(Path.Combine(Root, "docs/troubleshooting.md")).Select(l => Symptom().Match(l)).Where(m => m.Success).SelectMany(m => Inline().Matches(m.Value)).Select(m => m.Value.Trim('`')).ToList();
+        Assert.True(symptoms.Count > 30, "The symptoms of the page were not found.");
+        None(from symptom in symptoms
+             from part in symptom.Split('…').Select(p => p.Trim(' ', '\'')).Where(p => p.Length > 0)
+             where !OfTheRuntime.Contains(part) && !sources.Contains(part, StringComparison.Ordinal)
+             select $"{symptom}: nothing says '{part}'");
+    }
+
+    [Fact]
+    public void TheUnitAndTheContainerStartWhatThereIs()
+    {
+        var unit = File.ReadAllText(Path.Combine(Root, "deploy/dawn.service"));
+        Assert.Contains("ExecStart=/opt/dawn/dawn run --data /var/lib/dawn\n", unit, StringComparison.Ordinal);
+        var container = File.ReadAllText(Path.Combine(Root, "deploy/Containerfile"));
+        Assert.Contains("ENTRYPOINT [\"dawn\"]", container, StringComparison.Ordinal);
+        // The framework of the images is that of the projects.
+        var framework = XDocument.Load(Path.Combine(Root, "Directory.Build.props")).Descendants("TargetFramework").First().Value["net".Length..];
+        Assert.All(From().Matches(container).Select(m => m.Groups[1].Value), tag => Assert.Equal(framework, tag));
+        Assert.NotEmpty(From().Matches(container));
+        // What the page shows of them is in them.
+        var page = File.ReadAllText(Path.Combine(Root, "docs/deployment.md"));
+        Assert.All(Unit().Matches(page).Select(m => m.Value.Trim('`')), line => Assert.Contains(line, unit, StringComparison.Ordinal));
+    }
+
     [Fact]
     public void EveryDecisionIsInTheIndex()
     {
@@ -251,8 +285,8 @@ public sealed partial class DocsTests
     [GeneratedRegex("`[^`\n]*`")]
     private static partial Regex Inline();
 
-    // The program by its name, at the start, after a pipe or on another machine; or run from the source.
-    [GeneratedRegex(@"(?:^\s*|\|\s*|\bssh \w+ )(?:dawn|dotnet run --project host(?: --)?)(?=\s|$)\s*(.*)$")]
+    // The program by its name, at the start, after a pipe, on another machine, as another user or in a container; or run from the source.
+    [GeneratedRegex(@"(?:^\s*|\|\s*|\bssh \w+ |\bsudo -u \w+ |\b(?:docker|podman) exec (?:-\w+ )*\w+ )(?:/opt/dawn/)?(?:dawn|dotnet run --project host(?: --)?)(?=\s|$)\s*(.*)$")]
     private static partial Regex Command();
 
     [GeneratedRegex("'[^']*'|\"[^\"]*\"")]
@@ -266,6 +300,17 @@ public sealed partial class DocsTests
 
     [GeneratedRegex(@"^\| `([A-Za-z0-9:<>-]+)`(?: \*)? \|")]
     private static partial Regex KeyRow();
+
+    // In the list of symptoms: a heading, or a row of a table.
+    [GeneratedRegex(@"^(?:### |\| )`.*?`(?: *$| *\||, .*$)")]
+    private static partial Regex Symptom();
+
+    [GeneratedRegex(@"^FROM \S+:(\d+\.\d+)", RegexOptions.Multiline)]
+    private static partial Regex From();
+
+    // A setting of the unit in the text: `Restart=on-failure`.
+    [GeneratedRegex("`(?:Type|Restart|User|StateDirectory|MemoryHigh|MemoryMax|LimitNOFILE|OOMPolicy|ProtectSystem|ProtectHome|RestrictNamespaces|UMask)=[^`]*`")]
+    private static partial Regex Unit();
 
     [GeneratedRegex(@"\bDawn:([A-Za-z0-9:<>-]+)")]
     private static partial Regex Setting();

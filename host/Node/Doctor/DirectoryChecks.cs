@@ -80,7 +80,7 @@ internal static class DirectoryChecks
         }
         catch (StartException e)
         {
-            return [Finding.Fail("identity", e.Message, "Restore it from a backup: dawn restore")];
+            return [Finding.Fail("identity", e.Message, "Do that; 'dawn run' refuses it as well.")];
         }
     }
 

@@ -103,10 +103,16 @@ public sealed class VerbTests
             await AnswerInitializeAsync(channel);
             (await channel.ReceiveAsync(default))!.Value.Dispose();
         });
+        node.Network.Add("fallen", async (channel, _) =>
+        {
+            await AnswerInitializeAsync(channel);
+            await AnswerAsync(channel, "\"error\":{\"code\":-32000,\"message\":\"It fell.\",\"data\":{\"dawn\":\"outcome-unknown\"}}");
+        });
 
         var lost = await node.RunAsync("call", "dying", "x").WaitAsync(TestContext.Current.CancellationToken);
         Assert.Equal((1, "error: outcome-unknown: the call may have been executed. The way to it broke.\n"), (lost.Code, lost.Error));
         Assert.Contains("outcome-unknown", (await node.RunAsync("call", "leaving", "x")).Error);
+        Assert.Equal("error: outcome-unknown: the call may have been executed. It fell.\n", (await node.RunAsync("call", "fallen", "x")).Error);
     }
 
     [Fact(Timeout = 30_000)]

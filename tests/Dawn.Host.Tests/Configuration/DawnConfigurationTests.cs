@@ -68,7 +68,7 @@ public class DawnConfigurationTests : IDisposable
     public void ABrokenFileStopsTheStart()
     {
         File.WriteAllText(Path.Combine(_temp.Path, "appsettings.json"), "{");
-        Assert.Throws<StartException>(() => DawnConfiguration.Build(_temp.Path, []));
+        Assert.Contains("LineNumber", Assert.Throws<StartException>(() => DawnConfiguration.Build(_temp.Path, [])).Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -172,4 +172,14 @@ public class NodeIdentityTests : IDisposable
 
         DataDirectory.Lock(_temp.Path).Dispose();
     }
+
+    [Fact]
+    public void ADirectoryWhoseLockCantBeOpenedIsAnotherUsers()
+    {
+        // A directory in its place is refused as a file of another user is, also to root.
+        Directory.CreateDirectory(Path.Combine(_temp.Path, "lock"));
+        var e = Assert.Throws<StartException>(() => DataDirectory.Lock(_temp.Path));
+        Assert.Contains("another user's", e.Message, StringComparison.Ordinal);
+        Assert.Contains("--data", e.Message, StringComparison.Ordinal);
+    }
 }

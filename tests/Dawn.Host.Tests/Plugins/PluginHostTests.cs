@@ -121,6 +121,18 @@ public sealed class PluginHostTests : IAsyncDisposable
     }
 
     [Fact(Timeout = Limit)]
+    public async Task What_cant_be_copied_says_where_to_and_why()
+    {
+        var folder = Directory.CreateDirectory(Path.Combine(Sandbox.Directory, "bad")).FullName;
+        File.CreateSymbolicLink(Path.Combine(folder, "bad.dll"), Path.Combine(folder, "gone.dll"));
+        await Sandbox.Host.StartAsync(TestContext.Current.CancellationToken);
+        var status = Sandbox.Status("bad");
+        Assert.Contains(Sandbox.Copies, status.Cause, StringComparison.Ordinal);
+        Assert.Contains("bad.dll", status.Cause, StringComparison.Ordinal);
+        Assert.StartsWith("Make room", status.Cure, StringComparison.Ordinal);
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task Rubbish_is_told_from_a_plugin()
     {
         var folder = Directory.CreateDirectory(Path.Combine(Sandbox.Directory, "bad")).FullName;
