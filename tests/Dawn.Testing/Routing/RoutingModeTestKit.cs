@@ -204,6 +204,6 @@ public abstract partial class RoutingModeTestKit
         }
     }
 
-    [GeneratedRegex("^[a-z0-9-]{1,32}$")]
+    [GeneratedRegex(@"\A[a-z0-9-]{1,32}\z")]
     private static partial Regex Name();
 }
