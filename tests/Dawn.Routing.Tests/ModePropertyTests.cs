@@ -107,6 +107,20 @@ public sealed class ModePropertyTests
         }
     });
 
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void While_a_network_changes_its_mode_nodes_of_all_modes_reach_each_other_over_the_hub(string mode)
+    {
+        // Only the one that sends asks its mode: whichever the others have, both ways lead over H.
+        var network = new TestNetwork("s-h h-t") { Hubs = "h", Relays = "s:h t:h" };
+        foreach (var (from, to) in new[] { ('s', 't'), ('t', 's') })
+        {
+            var plan = Named(mode).Plan(network.ViewOf(from), TestNetwork.NodeOf(to));
+            Assert.Equal("h", TestNetwork.LettersOf(plan.NextHops));
+            Assert.Equal(['h', to], Pass(network, 'h', to));
+        }
+    }
+
     /// <summary>The nodes that an envelope passes from its first hop on; the last is the target, or where it is dropped.</summary>
     /// <remarks>In the middle no mode is asked: to the target, else to a relay that it names, else where a flood found it.</remarks>
     private static List<char> Pass(TestNetwork network, char first, char target)
