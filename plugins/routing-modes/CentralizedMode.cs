@@ -9,9 +9,9 @@ internal sealed class CentralizedMode : IRoutingMode
     public RoutePlan Plan(NetworkView network, NodeId target)
     {
         var ways = new Ways(network, target);
-        return IsHub(network)
-            ? ways.Plan(nextHops: [.. ways.Target, .. ways.CheapestRelays, .. ways.FoundOver, .. ways.Hubs], dial: ways.Hubs.AsSpan())
-            : ways.Plan(nextHops: [.. ways.Hubs, .. ways.Target, .. ways.CheapestRelays, .. ways.FoundOver], dial: ways.Hubs.AsSpan());
+        NodeId[] hubs = [.. ways.Hubs];
+        NodeId[] others = [.. ways.Target, .. ways.CheapestRelays, .. ways.FoundOver];
+        return ways.Plan(nextHops: IsHub(network) ? [.. others, .. hubs] : [.. hubs, .. others], dial: hubs);
     }
 
     public bool MayLink(NetworkView network, NodeId node) => node != network.Self && network.Hubs.Contains(node);

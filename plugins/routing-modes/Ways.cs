@@ -49,7 +49,7 @@ internal readonly struct Ways(NetworkView network, NodeId target)
     /// <param name="dial">Likewise.</param>
     public RoutePlan Plan(ReadOnlySpan<NodeId> nextHops, ReadOnlySpan<NodeId> dial)
     {
-        // Nobody goes out of the house to come home.
+        // Modes are asked about others alone; a way to oneself would be a circle.
         return target == network.Self
             ? RoutePlan.None
             : new(Those(nextHops, static view => view.IsLinked), Those(dial, static view => view is { IsDialable: true, IsLinked: false }));

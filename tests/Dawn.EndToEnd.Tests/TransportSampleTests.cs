@@ -70,7 +70,11 @@ public sealed class TransportSampleTests : IDisposable
     private string PluginDirectory(string name)
     {
         var directory = Path.Combine(_folder, name);
-        Dawn.Copy(Path.Combine(Dawn.Plugins, "agents/first"), Path.Combine(directory, "agents/first"));
+        foreach (var plugin in new[] { "agents/first", "routing-modes" })
+        {
+            Dawn.Copy(Path.Combine(Dawn.Plugins, plugin), Path.Combine(directory, plugin));
+        }
+
         return directory;
     }
 }
