@@ -27,6 +27,8 @@ internal sealed class WebSocketTransport : ITransport
     private byte[] _buffer = ArrayPool<byte>.Shared.Rent(Usual);
     private Farewell? _farewell;
     private long _unsent;
+    private bool _aborted;
+    private bool _violated;
     private int _disposed;
 
     public WebSocketTransport(WebSocket socket, WebSocketLimits limits, TimeProvider time)
@@ -56,7 +58,7 @@ internal sealed class WebSocketTransport : ITransport
             // Whatever waits, one message may: it is not the client's fault that it is long.
             if (unsent > _limits.Unsent && unsent > utf8.Length)
             {
-                _socket.Abort();
+                Abort();
                 throw new IOException($"The client doesn't read: more than {_limits.Unsent:N0} bytes wait to be sent.");
             }
 
@@ -69,7 +71,7 @@ internal sealed class WebSocketTransport : ITransport
             catch (Exception e) when (IsEndOfSocket(e))
             {
                 // Out of time, a part of the message may be sent, so that nothing more can be.
-                _socket.Abort();
+                Abort();
                 throw new IOException(e is OperationCanceledException ? $"The client doesn't read: a message waited for {_limits.Stall.TotalSeconds:0} s." : "The WebSocket broke: " + e.Message, e);
             }
             finally
@@ -89,6 +91,12 @@ internal sealed class WebSocketTransport : ITransport
         {
             var (status, reason) = EndWith(WebSocketCloseStatus.InternalServerError, "The gateway failed.");
             await _ended.CancelAsync();
+            if (Volatile.Read(ref _violated))
+            {
+                // The socket reads no more. What ends the connection now would reset it, and the client may not have read the close frame yet.
+                await Task.Delay(_limits.Goodbye, _time, CancellationToken.None);
+            }
+
             using var timeout = new CancellationTokenSource(_limits.Goodbye, _time);
             await using var abort = timeout.Token.UnsafeRegister(static socket => ((WebSocket)socket!).Abort(), _socket);
             try
@@ -119,6 +127,7 @@ internal sealed class WebSocketTransport : ITransport
         catch (Exception e) when (IsEndOfSocket(e))
         {
             // What violates RFC 6455 itself, such as text that is not UTF-8, the socket has answered with its close frame.
+            Volatile.Write(ref _violated, !Volatile.Read(ref _aborted) && e is WebSocketException { WebSocketErrorCode: not WebSocketError.ConnectionClosedPrematurely });
             error = _ended.IsCancellationRequested ? null : new IOException("The WebSocket broke: " + e.Message, e);
         }
         finally
@@ -189,6 +198,12 @@ internal sealed class WebSocketTransport : ITransport
     {
         EndWith(status, reason);
         return null;
+    }
+
+    private void Abort()
+    {
+        Volatile.Write(ref _aborted, true);
+        _socket.Abort();
     }
 
     private static bool IsEndOfSocket(Exception e) => e is WebSocketException or IOException or OperationCanceledException or InvalidOperationException;

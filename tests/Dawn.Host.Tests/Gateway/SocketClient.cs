@@ -17,7 +17,7 @@ internal sealed class SocketClient : IClientTransport, IDisposable
 
     string IClientTransport.Name => "WebSocket";
 
-    public static async Task<SocketClient> ConnectAsync(GatewayFixture gateway, string? token = null)
+    public static async Task<SocketClient> ConnectAsync(GatewayFixture gateway, string? token = null, Version? http = null)
     {
         var socket = new ClientWebSocket();
         socket.Options.AddSubProtocol("something-else");
@@ -28,9 +28,15 @@ internal sealed class SocketClient : IClientTransport, IDisposable
             socket.Options.SetRequestHeader("Authorization", $"Bearer {token}");
         }
 
+        if (http is not null)
+        {
+            (socket.Options.HttpVersion, socket.Options.HttpVersionPolicy) = (http, HttpVersionPolicy.RequestVersionExact);
+        }
+
         try
         {
-            await socket.ConnectAsync(new UriBuilder(gateway.Server.Url!) { Scheme = "ws", Path = "/mcp/ws" }.Uri, Stop).WaitAsync(Patience, Stop);
+            var url = new UriBuilder(gateway.Server.Url!) { Scheme = gateway.Server.Url!.Scheme == "https" ? "wss" : "ws", Path = "/mcp/ws" }.Uri;
+            await socket.ConnectAsync(url, gateway.Http, Stop).WaitAsync(Patience, Stop);
         }
         catch
         {
@@ -94,11 +100,23 @@ internal sealed class SocketClient : IClientTransport, IDisposable
 
         await SendAsync("notifications/initialized", null, null);
         await SendAsync("ping", null, 2);
-        await NextAsync();
+        await AnswerAsync(2);
     }
 
     /// <summary>The next message, which is text and one JSON object.</summary>
     public async Task<JsonNode> NextAsync() => await ReceiveAsync() is { } message ? JsonNode.Parse(message)! : throw new InvalidDataException($"Closed: {Socket.CloseStatus} {Socket.CloseStatusDescription}");
+
+    /// <summary>The answer to a request; notifications may come before it at any time.</summary>
+    public async Task<JsonNode> AnswerAsync(int id)
+    {
+        var message = await NextAsync();
+        while ((int?)message["id"] != id)
+        {
+            message = await NextAsync();
+        }
+
+        return message;
+    }
 
     /// <summary>Reads until the gateway closes, and answers that.</summary>
     public async Task<(WebSocketCloseStatus? Status, string? Reason)> ClosedAsync()
@@ -107,7 +125,15 @@ internal sealed class SocketClient : IClientTransport, IDisposable
         {
         }
 
-        await Socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, null, Stop).WaitAsync(Patience, Stop);
+        try
+        {
+            await Socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, null, Stop).WaitAsync(Patience, Stop);
+        }
+        catch (WebSocketException)
+        {
+            // The gateway waits for it no longer than a second, and a busy machine may be slower.
+        }
+
         return (Socket.CloseStatus, Socket.CloseStatusDescription);
     }
 

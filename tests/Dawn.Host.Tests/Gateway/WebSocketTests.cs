@@ -2,6 +2,8 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Net.WebSockets;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json.Nodes;
 using Dawn.Gateway;
@@ -59,18 +61,12 @@ public class WebSocketTests
         using var client = await SocketClient.ConnectAsync(gateway);
         await client.InitializeAsync();
         await client.SendAsync("tools/list", null, 3);
-        Assert.Contains("first__echo", Names(await client.NextAsync()));
+        Assert.Contains("first__echo", Names(await client.AnswerAsync(3)));
 
         gateway.Add("late", FakeNetwork.There);
         await HeardAsync(client, NotificationMethods.ToolListChangedNotification);
         await client.SendAsync("tools/list", null, 4);
-        var answer = await client.NextAsync();
-        while ((int?)answer["id"] != 4)
-        {
-            answer = await client.NextAsync();
-        }
-
-        Assert.Contains("late__echo", Names(answer));
+        Assert.Contains("late__echo", Names(await client.AnswerAsync(4)));
     }
 
     [Fact(Timeout = Limit)]
@@ -155,6 +151,31 @@ public class WebSocketTests
         Assert.Equal([caller], gateway.Network.Callers);
     }
 
+    [Theory(Timeout = Limit)]
+    [InlineData("1.1")]
+    [InlineData("2.0")]
+    public async Task HttpsServesThemInBothVersionsOfHttp(string version)
+    {
+        var file = Path.Combine(Directory.CreateTempSubdirectory("dawn-ws").FullName, "gateway.pfx");
+        using (var key = ECDsa.Create(ECCurve.NamedCurves.nistP256))
+        using (var certificate = new CertificateRequest("CN=localhost", key, HashAlgorithmName.SHA256).CreateSelfSigned(DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddYears(200)))
+        {
+            await File.WriteAllBytesAsync(file, certificate.Export(X509ContentType.Pfx), Stop);
+        }
+
+        await using var gateway = await StartAsync(TestContext.Current.CancellationToken, new("https://127.0.0.1:0", Certificate: new(file)));
+        Directory.Delete(Path.GetDirectoryName(file)!, recursive: true);
+        gateway.Add("first", FakeNetwork.Here);
+        await gateway.SettleAsync();
+        using var client = await SocketClient.ConnectAsync(gateway, http: new(version));
+        await client.InitializeAsync();
+        await client.SendAsync("tools/call", Echo("x"), 3);
+        Assert.Equal("first: x", (string?)(await client.AnswerAsync(3))["result"]!["content"]![0]!["text"]);
+        var stopping = gateway.Server.StopAsync(Stop);
+        Assert.Equal((WebSocketCloseStatus.EndpointUnavailable, "The node stops."), await client.ClosedAsync());
+        await stopping.WaitAsync(Patience, Stop);
+    }
+
     [Fact(Timeout = Limit)]
     public async Task AnAgentOfThatNameIsNeverReached()
     {
@@ -165,7 +186,7 @@ public class WebSocketTests
             Assert.Equal(HttpStatusCode.UpgradeRequired, posted.StatusCode);
             Assert.Equal("websocket", posted.Headers.Upgrade.ToString());
             Assert.Equal("13", Assert.Single(posted.Headers.GetValues("Sec-WebSocket-Version")));
-            Assert.Contains("subprotocol 'mcp'", await posted.Content.ReadAsStringAsync(Stop));
+            Assert.Contains("for WebSocket clients", await posted.Content.ReadAsStringAsync(Stop));
         }
 
         using var client = await SocketClient.ConnectAsync(gateway);
@@ -270,7 +291,7 @@ public class WebSocketTests
         await client.InitializeAsync();
         time.Advance(TimeSpan.FromHours(1));
         await client.SendAsync("ping", null, 3);
-        Assert.Equal(3, (int?)(await client.NextAsync())["id"]);
+        await client.AnswerAsync(3);
         await client.SendAsync("{"u8.ToArray(), endOfMessage: false);
         await Eventually.HoldsAsync(() => gateway.Sockets.Clients == 0, () => time.Advance(TimeSpan.FromSeconds(1)), "no client");
     }
@@ -282,7 +303,7 @@ public class WebSocketTests
         await using var gateway = await StartAsync(TestContext.Current.CancellationToken, limits: new() { Ping = often, Pong = 20 * often });
         using var alive = await SocketClient.ConnectAsync(gateway);
         await alive.InitializeAsync();
-        var next = alive.NextAsync();
+        var answer = alive.AnswerAsync(3);
         using var dead = new TcpClient();
         await dead.ConnectAsync(IPAddress.Loopback, gateway.Server.Url!.Port, Stop);
         var handshake = $"GET /mcp/ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: mcp\r\n\r\n";
@@ -290,7 +311,7 @@ public class WebSocketTests
         await Eventually.HoldsAsync(() => gateway.Sockets.Clients == 2, "both");
         await Eventually.HoldsAsync(() => gateway.Sockets.Clients == 1, "one of them");
         await alive.SendAsync("ping", null, 3);
-        Assert.Equal(3, (int?)(await next)["id"]);
+        Assert.NotNull((await answer)["result"]);
     }
 
     [Fact(Timeout = Limit)]
@@ -319,7 +340,7 @@ public class WebSocketTests
         await client.InitializeAsync();
         await client.SendAsync("tools/call", new() { ["name"] = "first__slow" }, 3);
         await agent.SlowStarted.Task.WaitAsync(Patience, Stop);
-        var answer = client.NextAsync();
+        var answer = client.AnswerAsync(3);
         var stopping = gateway.Server.StopAsync(Stop);
         Assert.Equal("outcome-unknown", (string?)(await answer)["error"]!["data"]!["dawn"]);
         Assert.Equal((WebSocketCloseStatus.EndpointUnavailable, "The node stops."), await client.ClosedAsync());
