@@ -40,6 +40,11 @@ internal sealed partial class AgentHost(ILogger<AgentHost> logger, TimeProvider 
             throw new ArgumentException($"'{agent.Id}' is no name of an agent: a-z, 0-9 and -, at most {AgentId.MaxLength} characters, not - first.", nameof(agent));
         }
 
+        if (agent.Id != AgentId.Node && AgentId.WhyReserved(agent.Id) is { } reason)
+        {
+            throw new ArgumentException($"'{agent.Id}' is reserved: {reason}. Give the agent another name.", nameof(agent));
+        }
+
         lock (_gate)
         {
             if (_stopping || !_hostings.TryAdd(agent.Id, new(agent)))

@@ -104,6 +104,7 @@ internal static class NodeServices
         services.AddSingleton<Catalog>();
         services.AddSingleton<AggregateRelay>();
         services.AddSingleton<HttpRelays>();
+        services.AddSingleton<WebSocketRelays>();
         services.AddSingleton<Readiness>();
         services.AddSingleton(s => ActivatorUtilities.CreateInstance<GatewayServer>(s, self.Id, OwnerToken.LoadOrCreate(directory, Entropy.System)));
         services.AddSingleton<Func<ITransport, string, CancellationToken, Task>>(s => s.GetRequiredService<AggregateRelay>().ServeAsync);

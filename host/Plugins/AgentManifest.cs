@@ -60,7 +60,7 @@ internal sealed record AgentManifest(string Id, string? Title, string? Descripti
         if (!AgentId.IsValid(manifest.Id) || AgentId.IsReserved(manifest.Id))
         {
             throw new PluginException(
-                $"'{manifest.Id}' {(AgentId.IsReserved(manifest.Id) ? "is reserved" : "can't be an agent's name")}.",
+                $"'{manifest.Id}' {(AgentId.WhyReserved(manifest.Id) is { } reason ? $"is reserved: {reason}" : "can't be an agent's name")}.",
                 $"Set id in {FileName}, or rename the folder: lower-case letters, digits and hyphens, at most {AgentId.MaxLength}.");
         }
 

@@ -45,9 +45,9 @@ internal sealed record ExternalServerSettings(string Id)
         {
             problems.Add($"{section.Path}: '{id}' is no name of an agent: a-z, 0-9 and -, at most {AgentId.MaxLength} characters, not - first");
         }
-        else if (AgentId.IsReserved(id))
+        else if (AgentId.WhyReserved(id) is { } reason)
         {
-            problems.Add($"{section.Path}: the name '{id}' is reserved; choose another");
+            problems.Add($"{section.Path}: the name '{id}' is reserved ({reason}); choose another");
         }
 
         foreach (var unknown in section.GetChildren().Where(child => !Known.Contains(child.Key, StringComparer.OrdinalIgnoreCase)))

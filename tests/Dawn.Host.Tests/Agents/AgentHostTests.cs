@@ -67,6 +67,18 @@ public sealed class AgentHostTests : IAsyncDisposable
         await serving.WaitAsync(Bound.Wait, TestContext.Current.CancellationToken);
     }
 
+    [Theory]
+    [InlineData("ws", "'ws' is reserved: /mcp/ws is the gateway's address for WebSocket clients")]
+    [InlineData("owner", "'owner' is reserved")]
+    [InlineData("gateway", "'gateway' is reserved")]
+    [InlineData("Not Valid", "no name of an agent")]
+    public void Names_that_stand_for_something_else_are_refused(string id, string expected)
+    {
+        Assert.Contains(expected, Assert.Throws<ArgumentException>(() => _host.TryAdd(new EchoAgent(id, AgentPolicy.Members))).Message);
+        Assert.Empty(_host.Agents);
+        Assert.True(_host.TryAdd(new EchoAgent("node", AgentPolicy.Members)));
+    }
+
     [Fact]
     public async Task An_unknown_agent_is_answered_with_those_that_the_caller_may_call()
     {

@@ -22,14 +22,15 @@ internal sealed class GatewayFixture : IAsyncDisposable
     private readonly GatewayMetrics _metrics = new();
     private readonly HttpClientHandler _handler = new() { ServerCertificateCustomValidationCallback = (_, _, _, _) => true };
 
-    private GatewayFixture(GatewaySettings settings, string? ownerToken)
+    private GatewayFixture(GatewaySettings settings, string? ownerToken, WebSocketLimits? limits, TimeProvider? socketTime)
     {
         Dialer = new(Network, _metrics, TimeProvider.System, NullLogger<LegDialer>.Instance);
         Pool = new(Dialer, TimeProvider.System);
         Catalog = new(Network, Dialer, TimeProvider.System, NullLogger<Catalog>.Instance);
         Aggregate = new(Catalog, Dialer, Pool, _metrics, TimeProvider.System, NullLoggerFactory.Instance);
         Relays = new(Network, Aggregate, Dialer, Pool, _metrics, TimeProvider.System, NullLoggerFactory.Instance);
-        Server = new(settings, FakeNetwork.Here, Relays, Readiness, () => ownerToken, TimeProvider.System, NullLoggerFactory.Instance);
+        Sockets = new(Aggregate, socketTime ?? TimeProvider.System, NullLogger<WebSocketRelays>.Instance, limits);
+        Server = new(settings, FakeNetwork.Here, Relays, Sockets, Readiness, () => ownerToken, TimeProvider.System, NullLoggerFactory.Instance);
         Http = new(_handler, disposeHandler: false) { Timeout = Patience };
     }
 
@@ -47,15 +48,18 @@ internal sealed class GatewayFixture : IAsyncDisposable
 
     public HttpRelays Relays { get; }
 
+    public WebSocketRelays Sockets { get; }
+
     public GatewayServer Server { get; }
 
     public HttpClient Http { get; }
 
     public static CancellationToken Stop => TestContext.Current.CancellationToken;
 
-    public static async Task<GatewayFixture> StartAsync(CancellationToken stop, GatewaySettings? settings = null, string? ownerToken = null)
+    public static async Task<GatewayFixture> StartAsync(
+        CancellationToken stop, GatewaySettings? settings = null, string? ownerToken = null, WebSocketLimits? limits = null, TimeProvider? socketTime = null)
     {
-        var fixture = new GatewayFixture(settings ?? new("http://127.0.0.1:0"), ownerToken);
+        var fixture = new GatewayFixture(settings ?? new("http://127.0.0.1:0"), ownerToken, limits, socketTime);
         await fixture.Catalog.StartAsync(stop);
         await fixture.Server.StartAsync(stop);
         return fixture;

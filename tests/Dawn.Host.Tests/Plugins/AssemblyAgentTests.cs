@@ -133,6 +133,7 @@ public sealed class AssemblyAgentTests : IAsyncDisposable
     [InlineData("""{ "title": 1 }""", "title")]
     [InlineData("""{ "id": "Not Valid" }""", "Not Valid")]
     [InlineData("""{ "id": "node" }""", "reserved")]
+    [InlineData("""{ "id": "ws" }""", "'ws' is reserved: /mcp/ws is the gateway's address for WebSocket clients")]
     [InlineData("""{ "id": "a", "id": "b" }""", "id")]
     [InlineData("""{ "enabled": "yes" }""", "enabled")]
     [InlineData("""{ "share": "everybody" }""", "everybody")]

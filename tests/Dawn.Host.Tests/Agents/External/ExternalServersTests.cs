@@ -70,6 +70,7 @@ public sealed class ExternalServersTests : IAsyncLifetime
     [InlineData("""{ "x": { "Command": "a", "Tools": { "t": "nobody" } } }""", "Dawn:McpServers:x:Tools:t: 'nobody'")]
     [InlineData("""{ "Bad Name": { "Command": "a" } }""", "Dawn:McpServers:Bad Name: 'Bad Name'")]
     [InlineData("""{ "node": { "Command": "a" } }""", "Dawn:McpServers:node: the name 'node' is reserved")]
+    [InlineData("""{ "ws": { "Command": "a" } }""", "Dawn:McpServers:ws: the name 'ws' is reserved (/mcp/ws is the gateway's address for WebSocket clients); choose another")]
     public async Task A_wrong_entry_is_a_problem_that_names_its_key_and_harms_no_other(string json, string expected)
     {
         var both = JsonNode.Parse(json)!.AsObject();
