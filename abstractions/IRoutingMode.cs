@@ -33,6 +33,9 @@ public sealed record RoutePlan(ImmutableArray<NodeId> NextHops, ImmutableArray<N
     /// <summary>No way.</summary>
     public static RoutePlan None { get; } = new([], []);
 
+    /// <summary>So many of the first next hops are about as good as each other: among them the host keeps to the one in use, unless another costs much less. 1, where the order is strict, unless the mode says otherwise.</summary>
+    public int Alike { get; init; } = 1;
+
     /// <summary>Where nothing else leads there, ask all neighbours, and through them everybody. True unless the mode says otherwise.</summary>
     public bool MayFlood { get; init; } = true;
 }

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Collections.Immutable;
 using Dawn.Links;
 
 namespace Dawn.Routing;
@@ -14,14 +13,14 @@ internal sealed record Hop(int Version, ILink? Link, EnvelopeFlags Flags);
 /// The next hop to each node, chosen once for each change of the network and kept as long as it is about as good as the others: sessions that move
 /// to and fro send much of what is under way again. Thread-safe.
 /// </summary>
-/// <param name="candidates">Neighbours that lead to a node, the best first.</param>
+/// <param name="plan">Neighbours that lead to a node, the best first.</param>
 /// <param name="isRelayOf">True where the record of the first names the second as its relay.</param>
-internal sealed class Paths(Func<NodeId, ImmutableArray<NodeId>> candidates, Func<NodeId, NodeId, bool> isRelayOf, LinkTable links, TimeProvider time)
+internal sealed class Paths(Func<NodeId, RoutePlan> plan, Func<NodeId, NodeId, bool> isRelayOf, LinkTable links, TimeProvider time)
 {
     /// <summary>Nodes at once; what is asked of others is worked out each time.</summary>
     public const int Max = 4_096;
 
-    /// <summary>Another relay must cost less than this part of what the one in use costs.</summary>
+    /// <summary>Another hop that is no better by the plan must cost less than this part of what the one in use costs.</summary>
     public const double Hysteresis = 0.7;
 
     private static readonly TimeSpan Forgotten = TimeSpan.FromMinutes(2);
@@ -125,7 +124,8 @@ internal sealed class Paths(Func<NodeId, ImmutableArray<NodeId>> candidates, Fun
     private Hop Choose(NodeId target, Path? path)
     {
         var version = Volatile.Read(ref _version);
-        var all = candidates(target).Where(hop => links.TryGet(hop, out _)).ToList();
+        var (hops, alike) = plan(target) is var planned ? (planned.NextHops, planned.Alike) : default;
+        var all = hops.Where(hop => links.TryGet(hop, out _)).ToList();
         if (path is null)
         {
             return HopOf(target, all.Count > 0 ? all[0] : null, version);
@@ -139,13 +139,15 @@ internal sealed class Paths(Func<NodeId, ImmutableArray<NodeId>> candidates, Fun
             var good = all.FindAll(hop => !path.Avoided.Exists(avoided => avoided.Hop == hop));
             all = good.Count > 0 ? good : all;
             var chosen = all.Count > 0 ? all[0] : (NodeId?)null;
-            if (path.Hop?.Link is { } used && chosen is { } best && best != target && best != used.Remote && all.Contains(used.Remote) && !IsMuchBetter(best, used.Remote))
+            if (path.Hop?.Link?.Remote is { } used && chosen is { } best && best != used && all.Contains(used) && IsWithin(best) && IsWithin(used) && !IsMuchBetter(best, used))
             {
-                chosen = used.Remote;
+                chosen = used;
             }
 
             return path.Hop = HopOf(target, chosen, version);
         }
+
+        bool IsWithin(NodeId hop) => hops.IndexOf(hop) < alike;
     }
 
     private bool IsMuchBetter(NodeId other, NodeId used) =>

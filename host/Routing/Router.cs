@@ -31,8 +31,8 @@ internal sealed partial class Router : IEnvelopePort
     {
         (_self, _modes, _topology, _links, _found, _sessions, _logger) = (self, modes, topology, links, found, new(sessions), logger);
         _floods = new(self, links, found, options.IsEnabled, node => topology.Find(node) is not null, entropy, time, logger);
-        _paths = new(node => Plan(node).NextHops, IsRelayOf, links, time);
-        Onward = new(HopsOnward, IsRelayOf, links, time);
+        _paths = new(Plan, IsRelayOf, links, time);
+        Onward = new(PlanOnward, IsRelayOf, links, time);
         Relay = new(options, Onward, time, logger);
         modes.Changed += Refresh;
         topology.Known += OnKnown;
@@ -242,11 +242,11 @@ internal sealed partial class Router : IEnvelopePort
     }
 
     // For others the way is short: to the target, to a relay of it, or back along a flood. What a mode prefers for this node's own calls does not matter to them.
-    private ImmutableArray<NodeId> HopsOnward(NodeId target)
+    private RoutePlan PlanOnward(NodeId target)
     {
         if (_topology.Find(target) is not { } view)
         {
-            return [];
+            return RoutePlan.None;
         }
 
         var hops = ImmutableArray.CreateBuilder<NodeId>();
@@ -261,7 +261,7 @@ internal sealed partial class Router : IEnvelopePort
             hops.Add(over);
         }
 
-        return hops.ToImmutable();
+        return new(hops.ToImmutable(), []) { Alike = view.IsLinked ? 1 : Math.Max(1, hops.Count - (view.FoundOver is null ? 0 : 1)) };
     }
 
     private bool IsRelayOf(NodeId target, NodeId relay) => _topology.Find(target)?.Relays.Contains(relay) ?? false;

@@ -50,9 +50,26 @@ internal readonly struct Ways(NetworkView network, NodeId target)
     public RoutePlan Plan(ReadOnlySpan<NodeId> nextHops, ReadOnlySpan<NodeId> dial)
     {
         // Modes are asked about others alone; a way to oneself would be a circle.
-        return target == network.Self
-            ? RoutePlan.None
-            : new(Those(nextHops, static view => view.IsLinked), Those(dial, static view => view is { IsDialable: true, IsLinked: false }));
+        if (target == network.Self)
+        {
+            return RoutePlan.None;
+        }
+
+        var hops = Those(nextHops, static view => view.IsLinked);
+        return new(hops, Those(dial, static view => view is { IsDialable: true, IsLinked: false })) { Alike = Alike(hops) };
+    }
+
+    // Of several hubs, or of several relays, one is as good as another.
+    private int Alike(ImmutableArray<NodeId> hops)
+    {
+        if (hops.IsEmpty || hops[0] == target)
+        {
+            return 1;
+        }
+
+        var group = network.Hubs.Contains(hops[0]) ? network.Hubs : Relays;
+        var to = target;
+        return Math.Max(1, hops.TakeWhile(hop => hop != to && group.Contains(hop)).Count());
     }
 
     private ImmutableArray<NodeId> Those(ReadOnlySpan<NodeId> nodes, Func<NodeView, bool> fit)
