@@ -4,7 +4,7 @@ using Dawn.Routing;
 
 namespace Dawn.Membership;
 
-/// <summary>Over whom this node can be reached, for its record: configured neighbours, since these links are kept, and where nobody can dial this node, others too. Thread-safe.</summary>
+/// <summary>Over whom this node can be reached, for its record: its hubs, and where nobody can dial it, other neighbours too. Thread-safe.</summary>
 internal sealed class Reachability
 {
     // Fewer than a record holds: each that comes or goes is news for the whole network.
@@ -13,13 +13,15 @@ internal sealed class Reachability
     private readonly LinkTable _links;
     private readonly LinkKeeper _keeper;
     private readonly RecordTable _records;
-    private readonly Listeners _listeners;
+    private readonly Hubs _hubs;
+    private readonly Func<bool> _isDialable;
     private readonly Lock _lock = new();
     private ImmutableArray<NodeId> _relays = [];
 
-    public Reachability(LinkTable links, LinkKeeper keeper, RecordTable records, Listeners listeners, IEnvelopePort paths)
+    /// <param name="isDialable">True while this node has an address that others may dial.</param>
+    public Reachability(LinkTable links, LinkKeeper keeper, RecordTable records, Hubs hubs, IEnvelopePort paths, Func<bool> isDialable)
     {
-        (_links, _keeper, _records, _listeners) = (links, keeper, records, listeners);
+        (_links, _keeper, _records, _hubs, _isDialable) = (links, keeper, records, hubs, isDialable);
         paths.PathChanged += _ => Look();
         records.Changed += node =>
         {
@@ -47,13 +49,13 @@ internal sealed class Reachability
 
     private void Look()
     {
-        var isDialable = !_listeners.Addresses.IsEmpty;
+        var (isDialable, hubs) = (_isDialable(), _hubs.Nodes);
         lock (_lock)
         {
             var relays = _links.Snapshot.Select(link => link.Remote)
-                .Where(node => _records.Find(node) is { IsRelay: true } && (!isDialable || _keeper.IsPinned(node)))
+                .Where(node => _records.Find(node) is { IsRelay: true } && (!isDialable || hubs.Contains(node)))
                 // Those that were named before stay, so that a neighbour more changes nothing.
-                .OrderByDescending(_keeper.IsPinned).ThenByDescending(node => _relays.Contains(node)).ThenBy(node => node)
+                .OrderByDescending(hubs.Contains).ThenByDescending(_keeper.IsPinned).ThenByDescending(node => _relays.Contains(node)).ThenBy(node => node)
                 .Take(Max).Order().ToImmutableArray();
             if (relays.SequenceEqual(_relays))
             {

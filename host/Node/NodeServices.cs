@@ -79,7 +79,7 @@ internal static class NodeServices
         services.AddSingleton<Admission>();
         services.AddSingleton<ITicketPsks>(s => s.GetRequiredService<Admission>());
         services.AddSingleton<Listeners>();
-        services.AddSingleton<Reachability>();
+        services.AddSingleton(s => ActivatorUtilities.CreateInstance<Reachability>(s, new Func<bool>(() => !s.GetRequiredService<Listeners>().Addresses.IsEmpty)));
         services.AddSingleton<SelfRecord>();
         services.AddSingleton<IRecordPublisher>(s => s.GetRequiredService<SelfRecord>());
         services.AddSingleton<INetworkWatch, SystemNetworkWatch>();

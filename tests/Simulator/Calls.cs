@@ -5,7 +5,7 @@ using Dawn.Testing.Simulation;
 namespace Dawn.Simulator;
 
 /// <summary>
-/// A small load of calls between linked nodes: each is a channel on which numbered messages go out and come back. Both ends look:
+/// A small load of calls, between linked nodes or, where there are relays, between any that live to the end: each is a channel on which numbered messages go out and come back. Both ends look:
 /// what arrives is next in order; what came back was executed once; of what surely was not executed nothing was; and nothing ever twice.
 /// </summary>
 internal sealed class Calls(World world)
@@ -32,7 +32,15 @@ internal sealed class Calls(World world)
         while (true)
         {
             await Task.Delay(world.Settings.CallEvery * (0.5 + random.Unit()), process.Clock);
-            if (node.Parts!.Links.Snapshot is { Count: > 0 } links)
+            if (world.Settings.Scenario.OneRelayIn > 0)
+            {
+                var others = Array.FindAll(world.Nodes, other => other.IsHidden && other != node);
+                if (node.IsHidden && world.Simulation.Elapsed > world.Settings.FaultsBegin)
+                {
+                    await CallAsync(node, process, others[random.Below(others.Length)].Number, random);
+                }
+            }
+            else if (node.Parts!.Links.Snapshot is { Count: > 0 } links)
             {
                 await CallAsync(node, process, world.NumberOf(links[random.Below(links.Count)].Remote), random);
             }
@@ -96,6 +104,10 @@ internal sealed class Calls(World world)
             if (numbers[i] >= 0 && channel!.WasTransmitted(numbers[i]))
             {
                 Unknown++;
+                if (world.Settings.Scenario.OneRelayIn > 0)
+                {
+                    world.Fail($"message {i} of call {call} of node {node.Number} to node {target} is lost, though both live and there are paths", node.Number, target);
+                }
             }
             else
             {

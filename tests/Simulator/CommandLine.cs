@@ -10,7 +10,7 @@ internal static class CommandLine
     private const string Usage = """
         Runs whole networks of the production's nodes in virtual time, on one thread, from one seed.
 
-          --scenario NAME   calm, lossy, partition, crashes, byzantine, everything (the default), or broken, which fails
+          --scenario NAME   calm, lossy, partition, crashes, byzantine, relays, everything (the default), or broken, which fails
           --nodes N         2 to 5,000 (default: 100)
           --seconds N       of virtual time, 75 to 3,600 (default: 90)
           --seed N          (default: 1)

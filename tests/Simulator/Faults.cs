@@ -56,11 +56,13 @@ internal sealed class Faults(World world)
     private void PlanCrashes(TimeSpan begin, TimeSpan end)
     {
         // So many as the rate has it, and one at least: a small network's run is to be of its kind too.
-        var count = _scenario.Crashes > 0 ? Math.Max(1, (int)(world.Nodes.Length * _scenario.Crashes)) : 0;
-        foreach (var node in world.Nodes.Select(node => (Node: node, Draw: _random.Next())).OrderBy(one => one.Draw).Take(count).Select(one => one.Node))
+        var mortal = world.Nodes.Where(node => _scenario.OneRelayIn == 0 || !node.IsHidden).ToArray();
+        var count = _scenario.Crashes > 0 ? Math.Max(1, (int)(mortal.Length * _scenario.Crashes)) : 0;
+        foreach (var node in mortal.Select(node => (Node: node, Draw: _random.Next())).OrderBy(one => one.Draw).Take(count).Select(one => one.Node))
         {
             var at = begin + (end - begin) * 0.9 * _random.Unit();
-            var back = at + (end - at) * _random.Unit();
+            // Where others depend on it, soon: a call waits for a path, but not for ever.
+            var back = at + (_scenario.OneRelayIn > 0 ? TimeSpan.FromSeconds(1 + 7 * _random.Unit()) : (end - at) * _random.Unit());
             var silently = _random.Chance(0.5);
             Simulation.At(at, () => world.Crash(node, silently));
             Simulation.At(back, () => world.Start(node));

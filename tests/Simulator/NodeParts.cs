@@ -34,6 +34,7 @@ internal sealed class NodeParts : IRecordPublisher
     private readonly RecordExchange _exchange;
     private readonly LinkKeeper _keeper;
     private readonly PathFinder _paths;
+    private readonly Reachability _reachability;
     private readonly AgentRegistry _registry;
     private string _title = "";
 
@@ -62,6 +63,8 @@ internal sealed class NodeParts : IRecordPublisher
         Router = new(self, modes, new(self, Links, Peers, Records, new([]), found), Links, found, new(), () => Sessions!, entropy, _time, NullLogger<Router>.Instance);
         _paths = new(Router, new(() => _keeper!), () => Sessions!.Remotes, _time, NullLogger<PathFinder>.Instance);
         _keeper = new(Peers, Links, _dialer, _paths.IsUsed, Metrics, _time, NullLogger<LinkKeeper>.Instance);
+        _reachability = new(Links, _keeper, Records, new([]), Router, () => !node.IsHidden);
+        _reachability.Changed += () => Publish(_title);
         Mesh = new(self, Records, _exchange, Peers, Links, _keeper, this, chance, Metrics, _time, NullLogger<Mesh>.Instance);
         Sessions = new(Router, self, new(key, EncryptionMode.Required), new(acceptor), entropy, _time, NullLogger<SessionTable>.Instance, _paths);
     }
@@ -84,8 +87,12 @@ internal sealed class NodeParts : IRecordPublisher
         _registry.Open(CancellationToken.None);
         Records.Use(_registry);
         _ = Sessions.StartAsync(CancellationToken.None);
-        var bound = _transport.BindAsync(new UriEndPoint(_node.Address));
-        _ = _listener.RunAsync(bound.IsCompletedSuccessfully ? bound.Result : throw new InvalidOperationException("It binds at once."), CancellationToken.None);
+        if (!_node.IsHidden)
+        {
+            var bound = _transport.BindAsync(new UriEndPoint(_node.Address));
+            _ = _listener.RunAsync(bound.IsCompletedSuccessfully ? bound.Result : throw new InvalidOperationException("It binds at once."), CancellationToken.None);
+        }
+
         Publish("agent");
         _ = _keeper.StartAsync(CancellationToken.None);
         _ = _paths.StartAsync(CancellationToken.None);
@@ -115,7 +122,8 @@ internal sealed class NodeParts : IRecordPublisher
 
     /// <summary>A record as this node might publish it.</summary>
     public NodeRecord Sign(ulong sequence, string title) => NodeRecord.Sign(
-        _node.Identity, sequence, _time.GetUtcNow(), EncryptionMode.Required, [_node.Address], ImmutableArray.Create(new AgentCard("echo", title, [.. new byte[32]], ["say"])), out _);
+        _node.Identity, sequence, _time.GetUtcNow(), EncryptionMode.Required, _node.IsHidden ? [] : [_node.Address],
+        ImmutableArray.Create(new AgentCard("echo", title, [.. new byte[32]], ["say"])), out _, isRelay: true, _reachability.Relays);
 
     private async Task KeepLinkedAsync(SimulatedNode neighbour)
     {

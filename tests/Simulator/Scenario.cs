@@ -23,6 +23,9 @@ internal sealed record Scenario(string Name)
     /// <summary>Members that lie, repeat and flood.</summary>
     public int Byzantine { get; init; }
 
+    /// <summary>One node in so many listens, and the others are linked to some of these alone; all call all. 0 where every node listens.</summary>
+    public int OneRelayIn { get; init; }
+
     /// <summary>How far wall clocks are off, at most.</summary>
     public TimeSpan Skew { get; init; } = TimeSpan.FromSeconds(2);
 
@@ -38,6 +41,7 @@ internal sealed record Scenario(string Name)
         new("partition") { Frames = Lossy, ResetsPerMinute = 0.1, IsPartitioned = true },
         new("crashes") { Crashes = 0.1, ResetsPerMinute = 0.1 },
         new("byzantine") { Byzantine = 1 },
+        new("relays") { OneRelayIn = 6, Crashes = 1, ResetsPerMinute = 0.3 },
         new("everything") { Frames = Lossy, ResetsPerMinute = 0.3, StallsPerMinute = 0.1, IsPartitioned = true, Crashes = 0.05, Slow = 0.05, Byzantine = 1 },
         // Gossip is lost for good: to see what a run looks like that fails, and that it does.
         new("broken") { Frames = new() { RecordLost = 1 }, NeverEnds = true },

@@ -24,6 +24,9 @@ internal sealed class SimulatedNode(int number, SimulatedIdentity identity, Time
     /// <summary>Does what it shouldn't; what it says of itself is no measure of anything.</summary>
     public bool IsByzantine { get; init; }
 
+    /// <summary>It listens nowhere: it is reached over the links that it opens itself.</summary>
+    public bool IsHidden { get; init; }
+
     public int Lives { get; set; }
 
     public SimulatedProcess? Process { get; set; }

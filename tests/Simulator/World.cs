@@ -173,13 +173,17 @@ internal sealed class World : IDisposable
         return new(number, identity, Settings.Scenario.Skew * (2 * _random.Unit() - 1))
         {
             IsByzantine = number < Settings.Scenario.Byzantine && Settings.Nodes > 3,
+            IsHidden = number >= Relays,
             Publishing = Convergence.OnSigned,
         };
     }
 
+    /// <summary>The first so many nodes listen.</summary>
+    private int Relays => Settings.Scenario.OneRelayIn is > 0 and var one ? Math.Max(3, Settings.Nodes / one) : Settings.Nodes;
+
     // A ring, so that it hangs together, and a few others, so that no way is long.
     private SimulatedNode[] NeighboursOf(int number) =>
-        [.. Enumerable.Range(0, Settings.Chords).Select(_ => _random.Below(Nodes.Length)).Prepend((number + 1) % Nodes.Length).Where(other => other != number).Distinct().Select(other => Nodes[other])];
+        [.. Enumerable.Range(0, Settings.Chords).Select(_ => _random.Below(Relays)).Prepend((number + 1) % Relays).Where(other => other != number).Distinct().Select(other => Nodes[other])];
 
     private void Publish(SimulatedNode node, string title)
     {
