@@ -27,7 +27,7 @@ public sealed class GatewayTracingTests
     public async Task WhileNobodyListensTheContextPassesVerbatim(string path, string version)
     {
         Assert.False(Tracing.Source.HasListeners());
-        await using var gateway = await StartAsync(Stop);
+        await using var gateway = await StartAsync(TestContext.Current.CancellationToken);
         var agent = new MetaAgent();
         agent.AddTo(gateway, version);
 
@@ -49,7 +49,7 @@ public sealed class GatewayTracingTests
     public async Task SpansContinueTheClientsTrace(string path, string version)
     {
         using var spans = new SpanLog();
-        await using var gateway = await StartAsync(Stop);
+        await using var gateway = await StartAsync(TestContext.Current.CancellationToken);
         var agent = new MetaAgent();
         agent.AddTo(gateway, version);
 
@@ -77,7 +77,7 @@ public sealed class GatewayTracingTests
     public async Task ACallWithoutContextBeginsATraceOfItsOwn()
     {
         using var spans = new SpanLog();
-        await using var gateway = await StartAsync(Stop);
+        await using var gateway = await StartAsync(TestContext.Current.CancellationToken);
         var agent = new MetaAgent();
         agent.AddTo(gateway, PerRequest);
 
@@ -93,7 +93,7 @@ public sealed class GatewayTracingTests
     public async Task AContextInHttpsOwnHeaderCountsWhereTheMessageHasNone()
     {
         using var spans = new SpanLog();
-        await using var gateway = await StartAsync(Stop);
+        await using var gateway = await StartAsync(TestContext.Current.CancellationToken);
         new MetaAgent().AddTo(gateway, PerRequest);
 
         using var request = gateway.Request("/mcp/first", "tools/call", new() { ["name"] = "echo" });
@@ -111,7 +111,7 @@ public sealed class GatewayTracingTests
     public async Task AMalformedContextPassesAsItIsAndBreaksNothing(string traceparent)
     {
         using var spans = new SpanLog();
-        await using var gateway = await StartAsync(Stop);
+        await using var gateway = await StartAsync(TestContext.Current.CancellationToken);
         var agent = new MetaAgent();
         agent.AddTo(gateway, PerRequest);
 
@@ -124,7 +124,7 @@ public sealed class GatewayTracingTests
     public async Task ATraceThatIsNotSampledIsPassedOn()
     {
         using var spans = new SpanLog(ActivitySamplingResult.None);
-        await using var gateway = await StartAsync(Stop);
+        await using var gateway = await StartAsync(TestContext.Current.CancellationToken);
         var agent = new MetaAgent();
         agent.AddTo(gateway, PerRequest);
 
@@ -140,7 +140,7 @@ public sealed class GatewayTracingTests
     public async Task FailuresShowInTheSpans(string agent, string type, string? cause)
     {
         using var spans = new SpanLog();
-        await using var gateway = await StartAsync(Stop);
+        await using var gateway = await StartAsync(TestContext.Current.CancellationToken);
         new MetaAgent { Answer = id => new JsonRpcError { Id = id, Error = new() { Code = -32000, Message = "It broke." } } }.AddTo(gateway, PerRequest, "broken");
         new MetaAgent { Answer = id => new JsonRpcResponse { Id = id, Result = new JsonObject { ["content"] = new JsonArray(), ["isError"] = true } } }.AddTo(gateway, PerRequest, "failing");
         var absent = gateway.Network.Add("absent", FakeNetwork.There, _ => Task.CompletedTask);
