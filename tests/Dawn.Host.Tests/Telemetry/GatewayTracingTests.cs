@@ -89,18 +89,15 @@ public sealed class GatewayTracingTests
         Assert.Equal(sent.SpanId, Assert.Single(all, span => span.Kind == ActivityKind.Client).SpanId);
     }
 
-    [Fact(Timeout = Limit)]
-    public async Task AContextInHttpsOwnHeaderCountsWhereTheMessageHasNone()
+    [Fact]
+    public void AContextInHttpsOwnHeaderCountsWhereTheMessageHasNone()
     {
         using var spans = new SpanLog();
-        await using var gateway = await StartAsync(TestContext.Current.CancellationToken);
-        new MetaAgent().AddTo(gateway, PerRequest);
-
-        using var request = gateway.Request("/mcp/first", "tools/call", new() { ["name"] = "echo" });
-        request.Headers.Add("traceparent", Parent);
-        using var response = await gateway.Http.SendAsync(request, Stop);
-        var all = await spans.OfAsync(Trace, 2);
-        Assert.Equal("00f067aa0ba902b7", Assert.Single(all, span => span.Kind == ActivityKind.Server).ParentSpanId.ToHexString());
+        // As ASP.NET Core begins one for its log.
+        using var http = new Activity("Microsoft.AspNetCore.Hosting.HttpRequestIn").SetParentId(Parent).Start();
+        using var span = Tracing.StartGatewayRequest(new JsonRpcRequest { Id = new(1L), Method = "ping" }, isHttp: true);
+        Assert.Equal(Trace, span!.TraceId);
+        Assert.Equal("00f067aa0ba902b7", span.ParentSpanId.ToHexString());
     }
 
     [Theory(Timeout = Limit)]
@@ -157,7 +154,7 @@ public sealed class GatewayTracingTests
 
     private static async Task CallAsync(GatewayFixture gateway, string path, string version, JsonObject meta)
     {
-        await gateway.SettleAsync();
+        await Eventually.HoldsAsync(() => gateway.Catalog.GetAsync(Stop) is { IsCompletedSuccessfully: true } view && !view.GetAwaiter().GetResult().Tools.IsEmpty, "tools in the catalog");
         var name = path == "/mcp" ? (await gateway.Catalog.GetAsync(Stop)).Tools.Select(tool => (string)tool["name"]!).Single(tool => tool.EndsWith("echo", StringComparison.Ordinal)) : "echo";
         var parameters = new JsonObject { ["name"] = name, ["arguments"] = new JsonObject(), ["_meta"] = meta };
         if (version == PerRequest)
