@@ -1,5 +1,6 @@
 using Dawn.Identity;
 using Dawn.Sessions;
+using Dawn.Telemetry;
 
 namespace Dawn.Agents;
 
@@ -136,9 +137,11 @@ internal sealed partial class AgentHost(ILogger<AgentHost> logger, TimeProvider 
     {
         var agent = hosting.Agent;
         var (error, reason) = (MeshError.None, (string?)null);
+        // Spans outside of the filter, which judges what the caller itself sent.
+        channel = TracedChannel.OfAgent(ToolFilter.Wrap(channel, agent.Policy, caller, agent.PolicySetting), agent.Id, caller);
         try
         {
-            await agent.ServeAsync(ToolFilter.Wrap(channel, agent.Policy, caller, agent.PolicySetting), caller, hosting.Removed.Token);
+            await agent.ServeAsync(channel, caller, hosting.Removed.Token);
             (error, reason) = hosting.Removed.IsCancellationRequested ? Stopped(agent) : (error, reason);
         }
         catch (Exception) when (hosting.Removed.IsCancellationRequested)

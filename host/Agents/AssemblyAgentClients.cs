@@ -1,4 +1,5 @@
 using Dawn.Sessions;
+using Dawn.Telemetry;
 using ModelContextProtocol;
 using ModelContextProtocol.Client;
 
@@ -29,7 +30,7 @@ internal sealed class AssemblyAgentClients(string agent, Lazy<IAgentDialer> dial
     private async Task<McpClient> DialCoreAsync(string address, CancellationToken cancellationToken)
     {
         var target = directory.Value.Resolve(address);
-        var channel = await dialer.Value.DialAsync(target, agent, cancellationToken);
+        var channel = TracedChannel.OfCaller(await dialer.Value.DialAsync(target, agent, cancellationToken), target);
         try
         {
             Add(channel);

@@ -2,6 +2,7 @@ using System.Security.Claims;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Dawn.Sessions;
+using Dawn.Telemetry;
 using ModelContextProtocol;
 using ModelContextProtocol.Client;
 using ModelContextProtocol.Protocol;
@@ -78,9 +79,10 @@ internal sealed class ChannelTransport : TransportBase
                     message = JsonRpc.Deserialize(buffer.Span);
                 }
 
-                if (_user is not null)
+                var execution = _channel is TracedChannel traced && message is JsonRpcRequest request ? traced.ContextOf(request.Id) : null;
+                if (_user is not null || execution is not null)
                 {
-                    message.Context = new() { User = _user };
+                    message.Context = new() { User = _user, ExecutionContext = execution };
                 }
 
                 await WriteMessageAsync(message, _ended.Token);

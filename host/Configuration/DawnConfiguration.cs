@@ -1,4 +1,5 @@
 using Dawn.Identity;
+using Dawn.Telemetry;
 using Microsoft.Extensions.FileProviders;
 
 namespace Dawn.Configuration;
@@ -43,6 +44,7 @@ internal static class DawnConfiguration
         var security = dawn.Section("Security");
         var gateway = dawn.Section("Gateway");
         var relay = dawn.Section("Relay");
+        var telemetry = dawn.Section("Telemetry");
         dawn.Leave("Plugins");
         dawn.Leave("McpServers");
         // JSON's null is an empty value here: an explicit null leaves the gateway out, an absent key means the default.
@@ -68,12 +70,13 @@ internal static class DawnConfiguration
             GatewayCertificate = gateway.Text("Certificate"),
             GatewayCertificatePassword = gateway.Text("CertificatePassword"),
             GatewayTestHooks = gateway.Flag("TestHooks", false),
+            TelemetryEndpoint = telemetry.Value<Uri?>("Endpoint", null, TraceExport.TryParseEndpoint, "the URL of an OTLP collector over HTTP, such as http://127.0.0.1:4318"),
             PluginDirectory = Path.GetFullPath(dawn.Text("PluginDirectory") ?? "plugins", AppContext.BaseDirectory),
             RelayEnabled = relay.Flag("Enabled", true),
             RelayBytesPerSecond = relay.Size("BytesPerSecond"),
             RelayMemory = relay.Size("Memory") ?? 64 * 1024 * 1024,
         };
-        foreach (var section in new[] { dawn, network, security, gateway, relay })
+        foreach (var section in new[] { dawn, network, security, gateway, relay, telemetry })
         {
             section.RefuseOthers();
         }

@@ -25,6 +25,7 @@ internal sealed record DawnSettings
     public required string? GatewayCertificate { get; init; }
     public required string? GatewayCertificatePassword { get; init; }
     public required bool GatewayTestHooks { get; init; }
+    public required Uri? TelemetryEndpoint { get; init; }
     public required string PluginDirectory { get; init; }
     public required bool RelayEnabled { get; init; }
     public required long? RelayBytesPerSecond { get; init; }

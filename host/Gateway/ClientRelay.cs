@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
 using Dawn.Agents;
+using Dawn.Telemetry;
 using ModelContextProtocol.Protocol;
 
 namespace Dawn.Gateway;
@@ -79,6 +80,7 @@ internal abstract partial class ClientRelay(ClientConnection client, GatewayMetr
     private async Task AnswerAsync(JsonRpcRequest request, ITransport? reply, CancellationToken aborted)
     {
         var started = time.GetTimestamp();
+        using var span = Tracing.StartGatewayRequest(request, isHttp: reply is not null);
         using var cancellation = CancellationTokenSource.CreateLinkedTokenSource(aborted, _ended.Token);
         JsonRpcMessageWithId answer;
         if (_running.Count >= MaxRunning)
@@ -104,6 +106,7 @@ internal abstract partial class ClientRelay(ClientConnection client, GatewayMetr
             {
                 // A cancelled request has no answer; its stream ends without one.
                 metrics.Request(request.Method, "cancelled", time.GetElapsedTime(started));
+                span?.SetFailed("cancelled");
                 if (reply is not null)
                 {
                     await reply.DisposeAsync();
@@ -138,6 +141,7 @@ internal abstract partial class ClientRelay(ClientConnection client, GatewayMetr
         }
 
         metrics.Request(request.Method, answer is JsonRpcError ? "error" : "done", time.GetElapsedTime(started));
+        span?.SetOutcome(answer);
         try
         {
             await client.SendAsync(answer, reply, aborted);

@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Dawn.Agents;
 using Dawn.Identity;
 using Dawn.Sessions;
+using Dawn.Telemetry;
 using ModelContextProtocol.Protocol;
 
 namespace Dawn.Gateway;
@@ -30,7 +31,7 @@ internal sealed class LegDialer(IAgentDialer dialer, GatewayMetrics metrics, Tim
             var channel = await dialer.DialAsync(agent, callerAgent, either.Token).AsTask().WaitAsync(either.Token);
             Interlocked.Increment(ref _open);
             metrics.LegOpened();
-            return new Leg(agent, channel, peer, Closed, time, logger);
+            return new Leg(agent, TracedChannel.OfCaller(channel, agent), peer, Closed, time, logger);
         }
         catch (MeshException e)
         {

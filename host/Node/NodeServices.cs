@@ -11,6 +11,7 @@ using Dawn.Noise;
 using Dawn.Plugins;
 using Dawn.Routing;
 using Dawn.Sessions;
+using Dawn.Telemetry;
 using ModelContextProtocol.Protocol;
 
 namespace Dawn.Node;
@@ -121,6 +122,8 @@ internal static class NodeServices
 
         // First: from now on a bad edit is refused.
         services.AddHostedService(s => s.GetRequiredService<SettingsWatch>());
+        // Before the first span, and after the last.
+        services.AddHostedService<TraceExport>();
         // Stops after the sessions, whose last signatures it keeps.
         services.AddHostedService(s => s.GetRequiredService<EvidenceStore>());
         services.AddHostedService(s => s.GetRequiredService<SessionTable>());

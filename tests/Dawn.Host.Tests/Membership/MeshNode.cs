@@ -231,6 +231,7 @@ internal sealed class MeshNode : IAsyncDisposable, IRecordPublisher
         GatewayCertificate = null,
         GatewayCertificatePassword = null,
         GatewayTestHooks = false,
+        TelemetryEndpoint = null,
         PluginDirectory = "",
         RelayEnabled = true,
         RelayBytesPerSecond = null,
