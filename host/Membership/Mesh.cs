@@ -31,6 +31,8 @@ internal sealed partial class Mesh : IHostedService, IDisposable
     private readonly FailureDetector _detector;
     private readonly Dictionary<ILink, Gcra[]> _limits = [];
     private ITimer? _timer;
+    // What the timer waits for; null while it doesn't.
+    private TimeSpan? _due;
     private (long Probes, long Failures) _counted;
     private bool _isDoing;
     private bool _isStopped;
@@ -86,6 +88,7 @@ internal sealed partial class Mesh : IHostedService, IDisposable
         lock (_lock)
         {
             _timer = _time.CreateTimer(_ => Do(OnTime), null, ShortestWait, Timeout.InfiniteTimeSpan);
+            _due = null;
         }
 
         // Known from before the start: from here on they are dialled.
@@ -257,6 +260,7 @@ internal sealed partial class Mesh : IHostedService, IDisposable
 
     private void OnTime(TimeSpan now)
     {
+        _due = null;
         _detector.Members = _peers.Count;
         _detector.OnTime(now);
         _views.OnTime(now);
@@ -278,7 +282,12 @@ internal sealed partial class Mesh : IHostedService, IDisposable
             _keeper.Want(_views.Wanted);
             _exchange.Favour(_views.Active);
             var due = _views.Due < _detector.Due ? _views.Due : _detector.Due;
-            _timer?.Change(due - now > ShortestWait ? due - now : ShortestWait, Timeout.InfiniteTimeSpan);
+            if (_due != due)
+            {
+                _due = due;
+                _timer?.Change(due - now > ShortestWait ? due - now : ShortestWait, Timeout.InfiniteTimeSpan);
+            }
+
             var (probes, failures) = _counted;
             _counted = (_detector.Probes, _detector.Failures);
             _metrics.Probed(_counted.Probes - probes, _counted.Failures - failures);
