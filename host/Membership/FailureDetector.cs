@@ -31,7 +31,7 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
     private readonly List<NodeId> _round = [];
     private readonly List<Probing> _probing = [];
     private readonly List<Helping> _helping = [];
-    private readonly SortedDictionary<NodeId, Doubted> _doubted = [];
+    private readonly Dictionary<NodeId, Doubted> _doubted = [];
     // Suspects, the next to be dead first: what is due is asked after each message, and half of a network is doubted while it is in two.
     private readonly SortedSet<(TimeSpan Due, NodeId Node)> _suspects = [];
     private TimeSpan _nextProbe = TimeSpan.FromMilliseconds(random.Next((int)ProbeEvery.TotalMilliseconds));
@@ -150,7 +150,7 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
             // It lives, and others don't know it yet: only a newer record of its own tells them. Where it was cut off with a part of the network,
             // the same goes for all of that part, who hear of it sooner so than by a link each.
             Send(node, statement);
-            foreach (var other in Sample([.. _doubted.Where(d => d.Key != node && d.Value is { Health: PeerHealth.Dead, Statement: not null }).Select(d => d.Value.Statement!)]))
+            foreach (var other in Sample([.. _doubted.Where(d => d.Key != node && d.Value is { Health: PeerHealth.Dead, Statement: not null }).OrderBy(d => d.Key).Select(d => d.Value.Statement!)]))
             {
                 Send(node, other);
             }

@@ -14,6 +14,7 @@ internal sealed partial class Mesh
     private static readonly TimeSpan MaxAhead = NodeRecord.MaxAhead;
 
     private readonly Dictionary<NodeId, Gcra> _accusers = [];
+    private TimeSpan _accusersSweptAt;
 
     // What is cheap to refuse is refused before its signature is looked at.
     private void OnSuspicion(ILink link, Suspicion suspicion)
@@ -88,9 +89,14 @@ internal sealed partial class Mesh
             var now = Now;
             if (!_accusers.TryGetValue(accuser, out var limit))
             {
-                foreach (var idle in _accusers.Where(a => a.Value.IsIdle(now)).Select(a => a.Key).ToList())
+                if (now - _accusersSweptAt >= AccusationInterval)
                 {
-                    _accusers.Remove(idle);
+                    // Not with each: where a network falls in two, half of it accuses somebody.
+                    _accusersSweptAt = now;
+                    foreach (var idle in _accusers.Where(a => a.Value.IsIdle(now)).Select(a => a.Key).ToList())
+                    {
+                        _accusers.Remove(idle);
+                    }
                 }
 
                 _accusers.Add(accuser, limit = new(AccusationInterval, AccusationBurst));
