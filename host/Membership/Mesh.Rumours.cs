@@ -120,4 +120,36 @@ internal sealed partial class Mesh
             _wanted.Add(new Effect.Spread(suspicion, from));
         }
     }
+
+    private void Believe(NodeId node, PeerHealth health)
+    {
+        if (_logger.IsEnabled(LogLevel.Debug))
+        {
+            // The name is made of 32 bytes, and half of a network may die at once.
+            LogBelief(node.ToShortString(), health);
+        }
+
+        _metrics.Believed(health);
+        _peers.OnHealth(node, health);
+        if (health == PeerHealth.Dead)
+        {
+            Do(now =>
+            {
+                if (_views.Active.Contains(node))
+                {
+                    _keeper.Recover(node);
+                }
+
+                _views.OnGone(node, now);
+            });
+            if (_links.TryGet(node, out var link))
+            {
+                _ = link.CloseAsync(LinkEnd.Silent, "it answers no probes");
+            }
+        }
+        else if (health == PeerHealth.Alive && _peers.Find(node) is { } peer && IsDialable(peer))
+        {
+            Do(now => _views.OnDialable(node, now));
+        }
+    }
 }

@@ -353,33 +353,6 @@ internal sealed partial class Mesh : IHostedService, IDisposable
         }
     }
 
-    private void Believe(NodeId node, PeerHealth health)
-    {
-        LogBelief(node.ToShortString(), health);
-        _metrics.Believed(health);
-        _peers.OnHealth(node, health);
-        if (health == PeerHealth.Dead)
-        {
-            Do(now =>
-            {
-                if (_views.Active.Contains(node))
-                {
-                    _keeper.Recover(node);
-                }
-
-                _views.OnGone(node, now);
-            });
-            if (_links.TryGet(node, out var link))
-            {
-                _ = link.CloseAsync(LinkEnd.Silent, "it answers no probes");
-            }
-        }
-        else if (health == PeerHealth.Alive && _peers.Find(node) is { } peer && IsDialable(peer))
-        {
-            Do(now => _views.OnDialable(node, now));
-        }
-    }
-
     private static void Send(MembershipMessage message, IEnumerable<ILink> to)
     {
         var encoded = message.Encode();
