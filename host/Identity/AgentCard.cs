@@ -9,4 +9,18 @@ namespace Dawn.Identity;
 internal sealed record AgentCard(string Id, string Title, ImmutableArray<byte> Digest, ImmutableArray<string> Tools)
 {
     public const int MaxTools = 256;
+
+    /// <summary>By content: an array equals itself alone, and each record that is read has arrays of its own.</summary>
+    public bool Equals(AgentCard? other) => ReferenceEquals(this, other)
+        || (other is not null && Id == other.Id && Title == other.Title && Digest.AsSpan().SequenceEqual(other.Digest.AsSpan()) && Tools.AsSpan().SequenceEqual(other.Tools.AsSpan()));
+
+    public override int GetHashCode()
+    {
+        var hash = new HashCode();
+        hash.Add(Id);
+        hash.Add(Title);
+        hash.AddBytes(Digest.AsSpan());
+        hash.Add(Tools.Length);
+        return hash.ToHashCode();
+    }
 }

@@ -31,7 +31,9 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
     private readonly List<NodeId> _round = [];
     private readonly List<Probing> _probing = [];
     private readonly List<Helping> _helping = [];
-    private readonly SortedDictionary<NodeId, Doubted> _doubted = [];
+    private readonly Dictionary<NodeId, Doubted> _doubted = [];
+    // Suspects, the next to be dead first: what is due is asked after each message, and half of a network is doubted while it is in two.
+    private readonly SortedSet<(TimeSpan Due, NodeId Node)> _suspects = [];
     private TimeSpan _nextProbe = TimeSpan.FromMilliseconds(random.Next((int)ProbeEvery.TotalMilliseconds));
     private uint _number = (uint)random.Next();
     private int _selfDoubt;
@@ -76,8 +78,24 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
     public Action<NodeId, TimeSpan>? Measured { get; init; }
 
     /// <summary>When <see cref="OnTime"/> is due.</summary>
-    public TimeSpan Due => _probing.Select(p => p.Due).Concat(_helping.Select(h => h.Due))
-        .Concat(_doubted.Values.Where(d => d.Health == PeerHealth.Suspect).Select(d => d.Due)).Append(_nextProbe).Min();
+    public TimeSpan Due
+    {
+        get
+        {
+            var due = _suspects.Count > 0 && _suspects.Min.Due < _nextProbe ? _suspects.Min.Due : _nextProbe;
+            foreach (var probing in _probing)
+            {
+                due = probing.Due < due ? probing.Due : due;
+            }
+
+            foreach (var helping in _helping)
+            {
+                due = helping.Due < due ? helping.Due : due;
+            }
+
+            return due;
+        }
+    }
 
     /// <summary>How long a suspect has to refute.</summary>
     public static TimeSpan SuspicionOf(int members)
@@ -109,10 +127,10 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
             Send(late.Requester, new ProbeResult(late.Number, false));
         }
 
-        foreach (var (node, late) in _doubted.Where(d => d.Value.Health == PeerHealth.Suspect && d.Value.Due <= now).ToList())
+        while (_suspects.Count > 0 && _suspects.Min is var late && late.Due <= now)
         {
-            late.Health = PeerHealth.Dead;
-            effects.Add(new Effect.Believe(node, PeerHealth.Dead));
+            Mark(late.Node, _doubted[late.Node], PeerHealth.Dead);
+            effects.Add(new Effect.Believe(late.Node, PeerHealth.Dead));
         }
 
         if (_nextProbe <= now)
@@ -132,7 +150,7 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
             // It lives, and others don't know it yet: only a newer record of its own tells them. Where it was cut off with a part of the network,
             // the same goes for all of that part, who hear of it sooner so than by a link each.
             Send(node, statement);
-            foreach (var other in Sample([.. _doubted.Where(d => d.Key != node && d.Value is { Health: PeerHealth.Dead, Statement: not null }).Select(d => d.Value.Statement!)]))
+            foreach (var other in Sample([.. _doubted.Where(d => d.Key != node && d.Value is { Health: PeerHealth.Dead, Statement: not null }).OrderBy(d => d.Key).Select(d => d.Value.Statement!)]))
             {
                 Send(node, other);
             }
@@ -174,6 +192,7 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
             return false;
         }
 
+        Undoubt(node);
         _doubted[node] = new(sequence) { Health = PeerHealth.Dead };
         _probing.RemoveAll(p => p.Target == node);
         effects.Add(new Effect.Believe(node, PeerHealth.Dead));
@@ -185,8 +204,9 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
     {
         if (_doubted.TryGetValue(node, out var doubted) && sequence > doubted.Sequence)
         {
-            _doubted.Remove(node);
-            if (doubted.Health != PeerHealth.Alive)
+            var health = doubted.Health;
+            Undoubt(node);
+            if (health != PeerHealth.Alive)
             {
                 effects.Add(new Effect.Believe(node, PeerHealth.Alive));
             }
@@ -196,7 +216,7 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
     /// <summary>The node is no longer known at all.</summary>
     public void Forget(NodeId node)
     {
-        _doubted.Remove(node);
+        Undoubt(node);
         _probing.RemoveAll(p => p.Target == node);
     }
 
@@ -219,6 +239,7 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
 
         if (!_doubted.TryGetValue(suspicion.Suspect, out var doubted) || doubted.Sequence < suspicion.Sequence)
         {
+            Undoubt(suspicion.Suspect);
             _doubted[suspicion.Suspect] = doubted = new(suspicion.Sequence);
         }
 
@@ -254,7 +275,7 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
     {
         if (_doubted.TryGetValue(node, out var doubted) && doubted.Health != PeerHealth.Alive)
         {
-            doubted.Health = PeerHealth.Alive;
+            Mark(node, doubted, PeerHealth.Alive);
             effects.Add(new Effect.Believe(node, PeerHealth.Alive));
         }
     }
@@ -263,9 +284,26 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
     {
         if (doubted.Health == PeerHealth.Alive)
         {
-            doubted.Health = PeerHealth.Suspect;
-            doubted.Due = now + SuspicionOf(Members);
+            Mark(node, doubted, PeerHealth.Suspect, now + SuspicionOf(Members));
             effects.Add(new Effect.Believe(node, PeerHealth.Suspect));
+        }
+    }
+
+    private void Mark(NodeId node, Doubted doubted, PeerHealth health, TimeSpan due = default)
+    {
+        _suspects.Remove((doubted.Due, node));
+        (doubted.Health, doubted.Due) = (health, due);
+        if (health == PeerHealth.Suspect)
+        {
+            _suspects.Add((due, node));
+        }
+    }
+
+    private void Undoubt(NodeId node)
+    {
+        if (_doubted.Remove(node, out var doubted))
+        {
+            _suspects.Remove((doubted.Due, node));
         }
     }
 

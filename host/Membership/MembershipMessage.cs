@@ -235,7 +235,7 @@ internal sealed record Suspicion(NodeId Suspect, ulong Sequence, NodeId Accuser,
 {
     public byte[] Content => new WireWriter().NodeId(Suspect).UInt64(Sequence).NodeId(Accuser).UInt64(Time).ToArray();
 
-    public bool IsSigned => Signatures.Verify(Accuser, SigningLabel.Suspicion, Content, Signature.Span);
+    public bool IsSigned => KnownSignatures.Shared.Verify(Accuser, SigningLabel.Suspicion, Content, Signature.Span);
 
     public static Suspicion Sign(INodeIdentity self, NodeId suspect, ulong sequence, DateTimeOffset now)
     {
@@ -250,7 +250,7 @@ internal sealed record Leave(NodeId Node, ulong Sequence, ulong Time, ReadOnlyMe
 {
     public byte[] Content => new WireWriter().NodeId(Node).UInt64(Sequence).UInt64(Time).ToArray();
 
-    public bool IsSigned => Signatures.Verify(Node, SigningLabel.Leave, Content, Signature.Span);
+    public bool IsSigned => KnownSignatures.Shared.Verify(Node, SigningLabel.Leave, Content, Signature.Span);
 
     public static Leave Sign(INodeIdentity self, ulong sequence, DateTimeOffset now)
     {

@@ -14,6 +14,7 @@ internal sealed partial class Mesh
     private static readonly TimeSpan MaxAhead = NodeRecord.MaxAhead;
 
     private readonly Dictionary<NodeId, Gcra> _accusers = [];
+    private TimeSpan _accusersSweptAt;
 
     // What is cheap to refuse is refused before its signature is looked at.
     private void OnSuspicion(ILink link, Suspicion suspicion)
@@ -88,9 +89,14 @@ internal sealed partial class Mesh
             var now = Now;
             if (!_accusers.TryGetValue(accuser, out var limit))
             {
-                foreach (var idle in _accusers.Where(a => a.Value.IsIdle(now)).Select(a => a.Key).ToList())
+                if (now - _accusersSweptAt >= AccusationInterval)
                 {
-                    _accusers.Remove(idle);
+                    // Not with each: where a network falls in two, half of it accuses somebody.
+                    _accusersSweptAt = now;
+                    foreach (var idle in _accusers.Where(a => a.Value.IsIdle(now)).Select(a => a.Key).ToList())
+                    {
+                        _accusers.Remove(idle);
+                    }
                 }
 
                 _accusers.Add(accuser, limit = new(AccusationInterval, AccusationBurst));
@@ -114,6 +120,38 @@ internal sealed partial class Mesh
         if (_detector.OnSuspicion(suspicion, now))
         {
             _wanted.Add(new Effect.Spread(suspicion, from));
+        }
+    }
+
+    private void Believe(NodeId node, PeerHealth health)
+    {
+        if (_logger.IsEnabled(LogLevel.Debug))
+        {
+            // The name is made of 32 bytes, and half of a network may die at once.
+            LogBelief(node.ToShortString(), health);
+        }
+
+        _metrics.Believed(health);
+        _peers.OnHealth(node, health);
+        if (health == PeerHealth.Dead)
+        {
+            Do(now =>
+            {
+                if (_views.Active.Contains(node))
+                {
+                    _keeper.Recover(node);
+                }
+
+                _views.OnGone(node, now);
+            });
+            if (_links.TryGet(node, out var link))
+            {
+                _ = link.CloseAsync(LinkEnd.Silent, "it answers no probes");
+            }
+        }
+        else if (health == PeerHealth.Alive && _peers.Find(node) is { } peer && IsDialable(peer))
+        {
+            Do(now => _views.OnDialable(node, now));
         }
     }
 }

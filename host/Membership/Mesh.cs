@@ -32,6 +32,8 @@ internal sealed partial class Mesh : IHostedService, IDisposable
     private readonly FailureDetector _detector;
     private readonly Dictionary<ILink, Gcra[]> _limits = [];
     private ITimer? _timer;
+    // What the timer waits for; null while it doesn't.
+    private TimeSpan? _due;
     private (long Probes, long Failures) _counted;
     private bool _isDoing;
     private bool _isStopped;
@@ -88,6 +90,7 @@ internal sealed partial class Mesh : IHostedService, IDisposable
         lock (_lock)
         {
             _timer = _time.CreateTimer(_ => Do(OnTime), null, ShortestWait, Timeout.InfiniteTimeSpan);
+            _due = null;
         }
 
         // Known from before the start: from here on they are dialled.
@@ -265,6 +268,7 @@ internal sealed partial class Mesh : IHostedService, IDisposable
 
     private void OnTime(TimeSpan now)
     {
+        _due = null;
         _detector.Members = _peers.Count;
         _detector.OnTime(now);
         _views.OnTime(now);
@@ -286,7 +290,12 @@ internal sealed partial class Mesh : IHostedService, IDisposable
             _keeper.Want(_views.Wanted.Where(_mayLink));
             _exchange.Favour(_views.Active);
             var due = _views.Due < _detector.Due ? _views.Due : _detector.Due;
-            _timer?.Change(due - now > ShortestWait ? due - now : ShortestWait, Timeout.InfiniteTimeSpan);
+            if (_due != due)
+            {
+                _due = due;
+                _timer?.Change(due - now > ShortestWait ? due - now : ShortestWait, Timeout.InfiniteTimeSpan);
+            }
+
             var (probes, failures) = _counted;
             _counted = (_detector.Probes, _detector.Failures);
             _metrics.Probed(_counted.Probes - probes, _counted.Failures - failures);
@@ -349,33 +358,6 @@ internal sealed partial class Mesh : IHostedService, IDisposable
             case Effect.Believe belief:
                 Believe(belief.Node, belief.Health);
                 break;
-        }
-    }
-
-    private void Believe(NodeId node, PeerHealth health)
-    {
-        LogBelief(node.ToShortString(), health);
-        _metrics.Believed(health);
-        _peers.OnHealth(node, health);
-        if (health == PeerHealth.Dead)
-        {
-            Do(now =>
-            {
-                if (_views.Active.Contains(node))
-                {
-                    _keeper.Recover(node);
-                }
-
-                _views.OnGone(node, now);
-            });
-            if (_links.TryGet(node, out var link))
-            {
-                _ = link.CloseAsync(LinkEnd.Silent, "it answers no probes");
-            }
-        }
-        else if (health == PeerHealth.Alive && _peers.Find(node) is { } peer && IsDialable(peer))
-        {
-            Do(now => _views.OnDialable(node, now));
         }
     }
 

@@ -69,36 +69,38 @@ internal sealed partial class PeerTable
     private readonly Random _random;
     private readonly ILogger _logger;
     private readonly Lock _lock = new();
-    private readonly SortedDictionary<NodeId, Entry> _peers = [];
+    private readonly Dictionary<NodeId, Entry> _peers = [];
     private readonly Dictionary<Uri, string> _expected = [];
 
+    // What is shown is made when it changes: it is asked for with each message.
     private sealed class Entry(NodeId node, string learnedFrom)
     {
-        public NodeId Node { get; } = node;
-
-        public string LearnedFrom { get; } = learnedFrom;
-
-        public PeerHealth Health { get; set; }
-
-        public bool IsConnected { get; set; }
-
-        public bool IsConflicting { get; set; }
+        public Peer Shown { get; set; } = new(node, PeerHealth.Alive, IsConnected: false, IsConflicting: false, [], learnedFrom, null, null, 0, 0, TellsAddresses: false);
 
         public bool HasRecord { get; set; }
 
-        public ImmutableArray<Uri> Told { get; set; } = [];
+        public ImmutableArray<Uri> Told { get; private set; } = [];
 
-        public ImmutableArray<Uri> Answered { get; set; } = [];
+        private ImmutableArray<Uri> Answered { get; set; } = [];
 
-        public DateTimeOffset? LastSeen { get; set; }
+        public void OnAnswer(Uri address)
+        {
+            if (!Told.Contains(address))
+            {
+                Answered = [address, .. Answered.Where(a => a != address).Take(MaxAnswered - 1)];
+                Shown = Shown with { Addresses = [.. Answered, .. Told.Except(Answered)] };
+            }
+        }
 
-        public TimeSpan? RoundTrip { get; set; }
-
-        public int FailedDials { get; set; }
-
-        public long NextTry { get; set; }
-
-        public Peer Shown => new(Node, Health, IsConnected, IsConflicting, [.. Answered.Concat(Told).Distinct()], LearnedFrom, LastSeen, RoundTrip, FailedDials, NextTry, !Told.IsEmpty);
+        public void OnTold(ImmutableArray<Uri> addresses)
+        {
+            if (!Told.AsSpan().SequenceEqual(addresses.AsSpan()))
+            {
+                // Where it is now nobody has tried yet.
+                (Told, Answered) = (addresses, []);
+                Shown = Shown with { Addresses = [.. addresses.Distinct()], TellsAddresses = !addresses.IsEmpty, FailedDials = 0, NextTry = 0 };
+            }
+        }
     }
 
     public PeerTable(INodeIdentity self, RecordTable records, Random random, TimeProvider time, ILogger<PeerTable> logger)
@@ -122,7 +124,7 @@ internal sealed partial class PeerTable
         {
             lock (_lock)
             {
-                return [.. _peers.Values.Select(entry => entry.Shown)];
+                return [.. _peers.Values.Select(entry => entry.Shown).OrderBy(peer => peer.Node)];
             }
         }
     }
@@ -172,14 +174,14 @@ internal sealed partial class PeerTable
 
     public void OnLinkUp(ILink link) => Update(link.Remote, LearnedOf(link), entry =>
     {
-        (entry.IsConnected, entry.LastSeen, entry.FailedDials, entry.NextTry) = (true, _time.GetUtcNow(), 0, 0);
-        if (link.IsInitiator && !entry.Told.Contains(link.Address))
+        entry.Shown = entry.Shown with { IsConnected = true, LastSeen = _time.GetUtcNow(), FailedDials = 0, NextTry = 0 };
+        if (link.IsInitiator)
         {
-            entry.Answered = [link.Address, .. entry.Answered.Where(a => a != link.Address).Take(MaxAnswered - 1)];
+            entry.OnAnswer(link.Address);
         }
     });
 
-    public void OnLinkDown(NodeId node) => Update(node, null, entry => (entry.IsConnected, entry.RoundTrip, entry.LastSeen) = (false, null, _time.GetUtcNow()));
+    public void OnLinkDown(NodeId node) => Update(node, null, entry => entry.Shown = entry.Shown with { IsConnected = false, RoundTrip = null, LastSeen = _time.GetUtcNow() });
 
     public void OnRoundTrip(NodeId node, TimeSpan roundTrip)
     {
@@ -188,23 +190,23 @@ internal sealed partial class PeerTable
             // Each second for each neighbour: no change that anybody is told of.
             if (_peers.TryGetValue(node, out var entry))
             {
-                (entry.RoundTrip, entry.LastSeen) = (roundTrip, _time.GetUtcNow());
+                entry.Shown = entry.Shown with { RoundTrip = roundTrip, LastSeen = _time.GetUtcNow() };
             }
         }
     }
 
-    public void OnHealth(NodeId node, PeerHealth health) => Update(node, null, entry => entry.Health = health);
+    public void OnHealth(NodeId node, PeerHealth health) => Update(node, null, entry => entry.Shown = entry.Shown with { Health = health });
 
     /// <summary>Two records of one sequence are about: somebody has a copy of the node's key.</summary>
-    public void OnConflict(NodeId node, bool isConflicting) => Update(node, null, entry => entry.IsConflicting = isConflicting);
+    public void OnConflict(NodeId node, bool isConflicting) => Update(node, null, entry => entry.Shown = entry.Shown with { IsConflicting = isConflicting });
 
     /// <summary>A dial of all its addresses failed: the next one waits, longer each time, and not all who dial it at the same moment.</summary>
     public void OnDialFailed(NodeId node) => Update(node, null, entry =>
     {
-        var max = entry.Health == PeerHealth.Dead ? MaxDelayOfDead : MaxDelay;
-        var delay = FirstDelay * Math.Pow(2, Math.Min(entry.FailedDials, 10));
-        entry.FailedDials++;
-        entry.NextTry = _time.GetTimestamp() + (long)((delay < max ? delay : max).TotalSeconds * (0.5 + Jitter()) * _time.TimestampFrequency);
+        var max = entry.Shown.Health == PeerHealth.Dead ? MaxDelayOfDead : MaxDelay;
+        var delay = FirstDelay * Math.Pow(2, Math.Min(entry.Shown.FailedDials, 10));
+        var nextTry = _time.GetTimestamp() + (long)((delay < max ? delay : max).TotalSeconds * (0.5 + Jitter()) * _time.TimestampFrequency);
+        entry.Shown = entry.Shown with { FailedDials = entry.Shown.FailedDials + 1, NextTry = nextTry };
     });
 
     /// <summary>The network changed: what could not be reached may now be.</summary>
@@ -213,13 +215,13 @@ internal sealed partial class PeerTable
         var changed = new List<NodeId>();
         lock (_lock)
         {
-            foreach (var entry in _peers.Values)
+            foreach (var entry in _peers.Values.OrderBy(entry => entry.Shown.Node))
             {
                 var wasOnline = entry.Shown.IsOnline;
-                (entry.FailedDials, entry.NextTry) = (0, 0);
+                entry.Shown = entry.Shown with { FailedDials = 0, NextTry = 0 };
                 if (entry.Shown.IsOnline != wasOnline)
                 {
-                    changed.Add(entry.Node);
+                    changed.Add(entry.Shown.Node);
                 }
             }
         }
@@ -234,14 +236,8 @@ internal sealed partial class PeerTable
         var record = _records.Find(node);
         Update(node, record is null ? null : Learned.Gossip, entry =>
         {
-            var addresses = record?.Addresses ?? [];
-            if (!entry.Told.SequenceEqual(addresses))
-            {
-                // Where it is now nobody has tried yet.
-                (entry.FailedDials, entry.NextTry, entry.Answered) = (0, 0, []);
-            }
-
-            (entry.Told, entry.HasRecord) = (addresses, record is not null);
+            entry.HasRecord = record is not null;
+            entry.OnTold(record?.Addresses ?? []);
         });
     }
 
@@ -273,7 +269,7 @@ internal sealed partial class PeerTable
 
             change(entry);
             after = entry.Shown;
-            if (!entry.IsConnected && !entry.HasRecord)
+            if (!after.IsConnected && !entry.HasRecord)
             {
                 // Neither its record nor a link tells of it any more.
                 _peers.Remove(node);
@@ -281,7 +277,7 @@ internal sealed partial class PeerTable
             }
         }
 
-        if (before?.State != after?.State || before?.IsOnline != after?.IsOnline || !(before?.Addresses ?? []).SequenceEqual(after?.Addresses ?? []))
+        if (before?.State != after?.State || before?.IsOnline != after?.IsOnline || !(before?.Addresses ?? []).AsSpan().SequenceEqual((after?.Addresses ?? []).AsSpan()))
         {
             Raise(node);
         }
@@ -295,7 +291,7 @@ internal sealed partial class PeerTable
             return true;
         }
 
-        return _peers.Values.Where(e => !e.IsConnected && e.Health == PeerHealth.Dead).MinBy(e => e.LastSeen ?? DateTimeOffset.MinValue) is { } oldest && _peers.Remove(oldest.Node);
+        return _peers.Values.Select(e => e.Shown).Where(e => !e.IsConnected && e.Health == PeerHealth.Dead).OrderBy(e => e.Node).MinBy(e => e.LastSeen ?? DateTimeOffset.MinValue) is { } oldest && _peers.Remove(oldest.Node);
     }
 
     private string LearnedOf(ILink link)

@@ -57,7 +57,19 @@ internal sealed partial class Views(NodeId self, Func<NodeId, bool> isDialable, 
     public IEnumerable<NodeId> Wanted => _active.Concat(_asking.Select(q => q.Node));
 
     /// <summary>When <see cref="OnTime"/> is due.</summary>
-    public TimeSpan Due => _asking.Select(q => q.Until).Append(_nextShuffle).Append(_active.Count == 0 ? _nextRetry : _nextShuffle).Min();
+    public TimeSpan Due
+    {
+        get
+        {
+            var due = _active.Count == 0 && _nextRetry < _nextShuffle ? _nextRetry : _nextShuffle;
+            foreach (var question in _asking)
+            {
+                due = question.Until < due ? question.Until : due;
+            }
+
+            return due;
+        }
+    }
 
     public void OnTime(TimeSpan now)
     {

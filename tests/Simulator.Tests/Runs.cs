@@ -8,7 +8,7 @@ namespace Dawn.Simulator.Tests;
 /// <summary>One run's summary, as the program says it.</summary>
 internal sealed record Summary(
     string Scenario, ulong Seed, int Nodes, int Links, long Events, double? ConvergedAfterSeconds, double? ChangeSeconds, int? ChangeRounds, double BytesPerSecondAndNode,
-    int CrashesNoticed, double CrashNoticedAfterSeconds, long Calls, long Results, long NotExecuted, long OutcomeUnknown, string TraceHash, string? Violation, string? Story, string Command, Dictionary<string, long> Counts);
+    int CrashesNoticed, double CrashNoticedAfterSeconds, long Calls, long Results, long NotExecuted, long OutcomeUnknown, int Equivocations, string TraceHash, string? Violation, string? Story, string Command, Dictionary<string, long> Counts);
 
 /// <summary>Runs the simulator as its users do.</summary>
 internal static class Runs

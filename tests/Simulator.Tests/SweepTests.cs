@@ -51,5 +51,6 @@ public sealed class SweepTests
         Assert.All(
             ["Dial", "DialFailed", "Reset", "FrameLost", "FrameDoubled", "FrameLate", "Fault", "Crash", "Attack", "LinkDown", "Publish", "Executes"],
             kind => Assert.True(run.Counts[kind] > 0, $"no {kind}"));
+        Assert.True(run.Equivocations > 0, "nobody was told two things");
     }
 }

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Dawn.Identity;
 using Dawn.Testing.Simulation;
 
@@ -13,6 +14,10 @@ internal sealed class Convergence(World world, int nodes)
     // What was signed a moment ago is on its way: a suspicion that was wrong, say, is refuted at any time.
     private static readonly TimeSpan OnItsWay = TimeSpan.FromSeconds(5);
 
+    // What a liar says twice in different words: tidings name no hashes, so that a round of summaries may be needed.
+    private static readonly TimeSpan Settling = TimeSpan.FromSeconds(15);
+
+    private readonly Dictionary<(int Of, ulong Sequence, int Which), TimeSpan> _believed = [];
     private readonly ulong[] _newest = new ulong[nodes];
     private readonly TimeSpan[] _newestAt = new TimeSpan[nodes];
     private readonly ulong[,] _known = new ulong[nodes, nodes];
@@ -26,6 +31,9 @@ internal sealed class Convergence(World world, int nodes)
 
     /// <summary>Pairs of a node and a record that it lacks.</summary>
     public long Missing { get; private set; }
+
+    /// <summary>Sequences of which honest nodes believed two records: each was to agree on one.</summary>
+    public int Equivocations { get; private set; }
 
     /// <summary>When the last pair was complete for the first time after the last fault.</summary>
     public TimeSpan? HealedAt { get; private set; }
@@ -91,7 +99,8 @@ internal sealed class Convergence(World world, int nodes)
         }
 
         world.Simulation.Trace(at.Number, TraceKind.Record, of, record.Encoded.Length);
-        if (of < 0 || !_signed.TryGetValue((of, record.Sequence), out var signed) || !signed.Exists(one => record.Encoded.Span.SequenceEqual(one)))
+        var which = of < 0 ? -1 : Which(of, record);
+        if (which < 0)
         {
             world.Fail($"node {at.Number} believes a record of node {of} that node never signed", at.Number, From);
             return;
@@ -100,6 +109,11 @@ internal sealed class Convergence(World world, int nodes)
         var node = world.Nodes[of];
         if (at.IsByzantine || node.IsByzantine)
         {
+            if (!at.IsByzantine && _believed.TryAdd((of, record.Sequence, which), world.Simulation.Elapsed) && _believed.ContainsKey((of, record.Sequence, which ^ 1)))
+            {
+                Equivocations++;
+            }
+
             return;
         }
 
@@ -139,8 +153,34 @@ internal sealed class Convergence(World world, int nodes)
     public List<(int At, int Of)> Overdue()
     {
         var of = world.Honest.Where(node => node.IsUp && _newestAt[node.Number] + OnItsWay <= world.Simulation.Elapsed).ToArray();
-        return [.. from node in world.Honest where node.IsUp from other in of where _known[node.Number, other.Number] != _newest[other.Number] select (node.Number, other.Number)];
+        return
+        [
+            .. from node in world.Honest where node.IsUp from other in of where _known[node.Number, other.Number] != _newest[other.Number] select (node.Number, other.Number),
+            .. world.Nodes.Where(node => node.IsByzantine).SelectMany(Divided),
+        ];
     }
+
+    /// <summary>Pairs of a node and a liar whose two records with one sequence honest nodes have seen, and it has no proof.</summary>
+    public List<(int At, int Of)> Unproven()
+    {
+        var liars = _believed.Where(one => one.Key.Which == 1 && one.Value + Settling <= world.Simulation.Elapsed && _believed.GetValueOrDefault(one.Key with { Which = 0 }, TimeSpan.MaxValue - Settling) + Settling <= world.Simulation.Elapsed)
+            .Select(one => one.Key.Of).Distinct().Order().ToArray();
+        return [.. from node in world.Honest where node.IsUp from liar in liars where node.Parts!.Records.Conflicts.Find(world.Nodes[liar].Id) is null select (node.Number, liar)];
+    }
+
+    // Who believes something of a liar that counts for less than what another has believed for a while.
+    private IEnumerable<(int At, int Of)> Divided(SimulatedNode liar)
+    {
+        var held = world.Honest.Where(node => node.IsUp).Select(node => (node.Number, Record: node.Parts!.Records.Find(liar.Id))).ToArray();
+        var best = held.Select(one => one.Record).OfType<NodeRecord>().Where(record => _believed[(liar.Number, record.Sequence, Which(liar.Number, record))] + Settling <= world.Simulation.Elapsed)
+            .Distinct().Aggregate((NodeRecord?)null, (most, record) => CountsLess(most, record) ? record : most);
+        return best is null ? [] : held.Where(one => CountsLess(one.Record, best)).Select(one => (one.Number, liar.Number));
+    }
+
+    private int Which(int of, NodeRecord record) => _signed.TryGetValue((of, record.Sequence), out var signed) ? signed.FindIndex(one => record.Encoded.Span.SequenceEqual(one)) : -1;
+
+    private static bool CountsLess(NodeRecord? record, NodeRecord than) => record is null || record.Sequence < than.Sequence
+        || (record.Sequence == than.Sequence && SHA256.HashData(record.Encoded.Span).AsSpan().SequenceCompareTo(SHA256.HashData(than.Encoded.Span)) < 0);
 
     private void Recount()
     {

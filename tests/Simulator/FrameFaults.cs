@@ -12,7 +12,7 @@ internal sealed record FrameFaultRates
 
     public double EnvelopeLate { get; init; }
 
-    /// <summary>Of gossip. The exchange of records sends each one once over a link that loses nothing, so it bears no loss: only what repairs itself does.</summary>
+    /// <summary>Of gossip: records, registries and the mesh. A link loses nothing, so none of it is sent again; summaries, probes and tidings must mend it.</summary>
     public double RecordLost { get; init; }
 
     public double RecordDoubled { get; init; }

@@ -77,6 +77,8 @@ internal sealed class NodeParts : IRecordPublisher
 
     public RecordTable Records { get; }
 
+    public int RecordCount => _registry.Count;
+
     public PeerTable Peers { get; }
 
     public Mesh Mesh { get; }

@@ -36,6 +36,7 @@ internal sealed record Report
     public required long Results { get; init; }
     public required long NotExecuted { get; init; }
     public required long OutcomeUnknown { get; init; }
+    public required int Equivocations { get; init; }
     public required string TraceHash { get; init; }
     public required string? Violation { get; init; }
     public required string? Story { get; init; }
@@ -86,6 +87,7 @@ internal sealed record Report
             Results = world.Calls.Results,
             NotExecuted = world.Calls.NotExecuted,
             OutcomeUnknown = world.Calls.Unknown,
+            Equivocations = world.Convergence.Equivocations,
             TraceHash = events.Hash(),
             Violation = violation,
             Story = story,
@@ -111,6 +113,11 @@ internal sealed record Report
         if (CrashesNoticed > 0)
         {
             Line($"crashes      {CrashesNoticed:N0} noticed everywhere before the node came back, within {CrashNoticedAfterSeconds:0} s");
+        }
+
+        if (Equivocations > 0)
+        {
+            Line($"liars        {Equivocations:N0} sequences that were signed twice, and believed once in the end");
         }
 
         Line($"calls        {Calls:N0}; messages: {Results:N0} answered, {NotExecuted:N0} not executed, {OutcomeUnknown:N0} of unknown outcome");

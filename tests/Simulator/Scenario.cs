@@ -32,7 +32,7 @@ internal sealed record Scenario(string Name)
     /// <summary>What happens to frames goes on to the end, so that the run fails.</summary>
     public bool NeverEnds { get; init; }
 
-    private static FrameFaultRates Lossy { get; } = new() { EnvelopeLost = 0.02, EnvelopeDoubled = 0.01, EnvelopeLate = 0.02, RecordDoubled = 0.01, RecordLate = 0.02 };
+    private static FrameFaultRates Lossy { get; } = new() { EnvelopeLost = 0.02, EnvelopeDoubled = 0.01, EnvelopeLate = 0.02, RecordLost = 0.01, RecordDoubled = 0.01, RecordLate = 0.02 };
 
     public static Scenario[] All { get; } =
     [

@@ -7,9 +7,9 @@ namespace Dawn.Simulator;
 /// <summary>What of a registry's log is on a node's disk: it outlives the processes.</summary>
 internal sealed class SimulatedLogFile
 {
-    public SortedDictionary<NodeId, RegistryEvent> Newest { get; } = [];
+    public Dictionary<NodeId, RegistryEvent> Newest { get; } = [];
 
-    public SortedDictionary<NodeId, RegistryEvent> Conflicting { get; } = [];
+    public Dictionary<NodeId, RegistryEvent> Conflicting { get; } = [];
 
     public long Lines { get; set; }
 }
@@ -22,7 +22,7 @@ internal sealed class SimulatedLog(SimulatedLogFile file, SimulatedProcess proce
     private readonly List<RegistryEvent> _waiting = [];
     private Task _writing = Task.CompletedTask;
 
-    public LogState Open(CancellationToken cancellationToken) => new([.. file.Newest.Values], [.. file.Conflicting.Values]);
+    public LogState Open(CancellationToken cancellationToken) => new([.. file.Newest.Values.OrderBy(line => line.Node)], [.. file.Conflicting.Values.OrderBy(line => line.Node)]);
 
     public void Start()
     {
@@ -45,7 +45,7 @@ internal sealed class SimulatedLog(SimulatedLogFile file, SimulatedProcess proce
     public async IAsyncEnumerable<RegistryEvent> ReadAsync(DateTimeOffset? since, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await _writing;
-        foreach (var line in file.Newest.Values.Where(line => since is null || line.At >= since))
+        foreach (var line in file.Newest.Values.Where(line => since is null || line.At >= since).OrderBy(line => line.Number))
         {
             yield return line;
         }

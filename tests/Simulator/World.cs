@@ -218,7 +218,7 @@ internal sealed class World : IDisposable
 
     private void CheckBounds(SimulatedNode node, NodeParts parts)
     {
-        var (links, sessions, halfOpen, records) = (parts.Links.Snapshot.Count, parts.Sessions.Sessions().Length, parts.Sessions.HalfOpen, parts.Records.Snapshot().Count);
+        var (links, sessions, halfOpen, records) = (parts.Links.Snapshot.Count, parts.Sessions.Sessions().Length, parts.Sessions.HalfOpen, parts.RecordCount);
         if (links > MaxLinks || sessions > SessionTable.MaxSessions || halfOpen > SessionTable.MaxHalfOpen || records > Nodes.Length)
         {
             Fail($"node {node.Number} holds {links} links, {sessions} sessions, {halfOpen} half-open ones and {records} records", node.Number);
@@ -255,6 +255,11 @@ internal sealed class World : IDisposable
         if (Convergence.Overdue() is [var (at, of), ..] overdue)
         {
             Fail($"{overdue.Count} records are missing in tables at the end, such as node {of}'s at node {at}", at, of);
+        }
+
+        if (Convergence.Unproven() is [var (where, whose), ..] unproven)
+        {
+            Fail($"{unproven.Count} proofs that a key is used twice are missing at the end, such as node {whose}'s at node {where}", where, whose);
         }
 
         foreach (var node in Honest.Where(node => node.IsUp))

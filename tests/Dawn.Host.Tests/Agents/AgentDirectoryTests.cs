@@ -19,8 +19,6 @@ public sealed class AgentDirectoryTests : IAsyncDisposable
     private readonly RecordTable _records;
     private readonly PeerTable _peers;
     private readonly AgentDirectory _directory;
-    // Cards are compared by their arrays: the same one is the same.
-    private readonly Dictionary<string, AgentCard> _cards = [];
     private int _changes;
 
     public AgentDirectoryTests()
@@ -89,6 +87,29 @@ public sealed class AgentDirectoryTests : IAsyncDisposable
     }
 
     [Fact]
+    public void A_record_that_is_read_anew_and_says_the_same_of_agents_is_no_change()
+    {
+        // As they come from others: each is read from its bytes.
+        Assert.Equal(RecordVerdict.News, _records.Offer(Sign(1, 1, new Uri("ws://198.51.100.1:7610"), "echo", "notes").Encoded.Span, out var first, out _));
+        Assert.Equal(1, _changes);
+        Assert.Equal(RecordVerdict.News, _records.Offer(Sign(1, 2, new Uri("ws://198.51.100.1:7610"), "echo", "notes").Encoded.Span, out var renewed, out _));
+        Assert.Equal(1, _changes);
+        Assert.Equal(first!.Agents, renewed!.Agents);
+        Assert.Equal(first.Agents[0].GetHashCode(), renewed.Agents[0].GetHashCode());
+    }
+
+    [Fact]
+    public void A_card_that_differs_in_anything_is_a_change()
+    {
+        AgentCard[] cards = [Card("echo"), Card("echo") with { Title = "Echo" }, Card("echo") with { Digest = [1, .. new byte[31]] }, Card("echo") with { Tools = ["say"] }, Card("echo") with { Tools = ["say", "tell"] }];
+        for (var i = 0; i < cards.Length; i++)
+        {
+            _records.Put(NodeRecord.Sign(_network.Node(1), (ulong)i + 1, _time.GetUtcNow(), EncryptionMode.Required, [], [cards[i]], out _), out _);
+            Assert.Equal(i + 1, _changes);
+        }
+    }
+
+    [Fact]
     public void What_expires_is_gone()
     {
         _records.Put(Sign(1, 1, "echo"), out _);
@@ -132,15 +153,7 @@ public sealed class AgentDirectoryTests : IAsyncDisposable
         _network.Node(number), sequence, _time.GetUtcNow(), EncryptionMode.Required, address is null ? [] : [address],
         [.. agents.Select(Card)], out _);
 
-    private AgentCard Card(string id)
-    {
-        if (!_cards.TryGetValue(id, out var card))
-        {
-            _cards[id] = card = new(id, id, [.. new byte[32]], []);
-        }
-
-        return card;
-    }
+    private static AgentCard Card(string id) => new(id, id, [.. new byte[32]], ["say", "ask"]);
 
     private sealed class CountingPaths : IEnvelopePort
     {

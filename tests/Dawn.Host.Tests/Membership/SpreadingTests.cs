@@ -160,6 +160,48 @@ public sealed class SpreadingTests
     }
 
     [Fact]
+    public void A_liar_who_tells_of_what_does_not_exist_delays_others_by_a_second()
+    {
+        var liar = Link(_nodes[7]);
+        _exchange.OnRegistry(_a, Have((_far.Id, 5)));
+        _exchange.OnRegistry(liar, Have((_far.Id, ulong.MaxValue - 100)));
+        _exchange.OnRegistry(_b, Have((_far.Id, 5)));
+        _time.Advance(Gather);
+        Assert.Equal([RegistryFrame.Want([_far.Id])], Registry(liar));
+        // Nor does it help it to go on.
+        for (var i = 1UL; i < 10; i++)
+        {
+            _exchange.OnRegistry(liar, Have((_far.Id, ulong.MaxValue - 100 + i)));
+            _time.Advance(Gather);
+        }
+
+        Assert.Empty(_a.Sent);
+        _time.Advance(RegistryMissing.AnswerWithin - 9 * Gather);
+        Assert.Equal([RegistryFrame.Want([_far.Id])], Registry(_a));
+        Assert.Empty(_b.Sent);
+        // It answers: the third need not be asked.
+        _exchange.OnRecord(_a, Record(_far, 5));
+        _time.Advance(TimeSpan.FromSeconds(5));
+        Assert.Empty(Registry(_b));
+    }
+
+    [Fact]
+    public void Who_tells_of_the_same_as_one_that_does_not_answer_is_asked_a_second_later()
+    {
+        _exchange.OnRegistry(_a, Have((_far.Id, 5)));
+        _exchange.OnRegistry(_b, Have((_far.Id, 5)));
+        _time.Advance(Gather);
+        Assert.Single(_a.Sent);
+        _time.Advance(RegistryMissing.AnswerWithin - Tick);
+        Assert.Empty(_b.Sent);
+        _time.Advance(Tick);
+        Assert.Equal([RegistryFrame.Want([_far.Id])], Registry(_b));
+        _time.Advance(TimeSpan.FromSeconds(5));
+        Assert.Single(_a.Sent);
+        Assert.Single(_b.Sent);
+    }
+
+    [Fact]
     public void Each_who_tells_is_asked_at_its_own_time()
     {
         _exchange.OnRegistry(_a, Have((_far.Id, 5)));
