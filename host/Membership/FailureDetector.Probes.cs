@@ -68,4 +68,33 @@ internal sealed partial class FailureDetector
             effects.Add(new Effect.Dial(helping.Target));
         }
     }
+
+    // Round robin over a shuffled list, so that the time to notice is bounded (SWIM, 4.3).
+    private NodeId? Next()
+    {
+        for (var refilled = false; ; refilled = true)
+        {
+            while (_round.Count > 0)
+            {
+                var next = _round[^1];
+                _round.RemoveAt(_round.Count - 1);
+                if (neighbours().Contains(next) && !_probing.Exists(p => p.Target == next))
+                {
+                    return next;
+                }
+            }
+
+            if (refilled)
+            {
+                return null;
+            }
+
+            _round.AddRange(neighbours());
+            for (var i = _round.Count - 1; i > 0; i--)
+            {
+                var j = random.Next(i + 1);
+                (_round[i], _round[j]) = (_round[j], _round[i]);
+            }
+        }
+    }
 }

@@ -62,6 +62,9 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
 
         public List<NodeId> Accusers { get; } = [];
 
+        /// <summary>The suspect has heard of it from this node.</summary>
+        public bool IsTold { get; set; }
+
         /// <summary>The first statement, for the suspect to refute when it comes back; null where it left by itself.</summary>
         public MembershipMessage? Statement { get; set; }
     }
@@ -145,11 +148,14 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
 
     public void OnLinkUp(NodeId node, TimeSpan now)
     {
-        if (_doubted.TryGetValue(node, out var doubted) && doubted is { Health: not PeerHealth.Alive, Statement: { } statement })
+        if (_doubted.TryGetValue(node, out var doubted))
         {
-            // It lives, and others don't know it yet: only a newer record of its own tells them. Where it was cut off with a part of the network,
-            // the same goes for all of that part, who hear of it sooner so than by a link each.
-            Send(node, statement);
+            Tell(node, doubted);
+        }
+
+        if (doubted is { Health: not PeerHealth.Alive, Statement: not null })
+        {
+            // Where it was cut off with a part of the network, the same goes for all of that part, who hear of it sooner so than by a link each.
             foreach (var other in Sample([.. _doubted.Where(d => d.Key != node && d.Value is { Health: PeerHealth.Dead, Statement: not null }).OrderBy(d => d.Key).Select(d => d.Value.Statement!)]))
             {
                 Send(node, other);
@@ -166,6 +172,12 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
     /// <param name="isBroken">It ended without a word: as good as a probe that failed.</param>
     public void OnLinkDown(NodeId node, bool isBroken, TimeSpan now)
     {
+        if (_doubted.TryGetValue(node, out var doubted))
+        {
+            // What was on its way is lost.
+            doubted.IsTold = false;
+        }
+
         if (!isBroken)
         {
             // Closed by a word: whether its other end lives is nobody's question now.
@@ -246,6 +258,7 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
         doubted.Accusers.Add(suspicion.Accuser);
         doubted.Statement ??= suspicion;
         Suspect(suspicion.Suspect, doubted, now);
+        Tell(suspicion.Suspect, doubted);
         if (suspicion.Accuser != self && isLinked(suspicion.Suspect) && !_probing.Exists(p => p.Target == suspicion.Suspect))
         {
             Begin(suspicion.Suspect, now);
@@ -277,6 +290,16 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
         {
             Mark(node, doubted, PeerHealth.Alive);
             effects.Add(new Effect.Believe(node, PeerHealth.Alive));
+        }
+    }
+
+    // Who is doubted lives where there is a link to it, and others may not know it: only a newer record of its own tells them.
+    private void Tell(NodeId node, Doubted doubted)
+    {
+        if (!doubted.IsTold && doubted.Statement is { } statement && isLinked(node))
+        {
+            doubted.IsTold = true;
+            Send(node, statement);
         }
     }
 
@@ -354,35 +377,6 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
     }
 
     private TimeSpan Patience => ProbeTimeout * (1 + _selfDoubt);
-
-    // Round robin over a shuffled list, so that the time to notice is bounded (SWIM, 4.3).
-    private NodeId? Next()
-    {
-        for (var refilled = false; ; refilled = true)
-        {
-            while (_round.Count > 0)
-            {
-                var next = _round[^1];
-                _round.RemoveAt(_round.Count - 1);
-                if (neighbours().Contains(next) && !_probing.Exists(p => p.Target == next))
-                {
-                    return next;
-                }
-            }
-
-            if (refilled)
-            {
-                return null;
-            }
-
-            _round.AddRange(neighbours());
-            for (var i = _round.Count - 1; i > 0; i--)
-            {
-                var j = random.Next(i + 1);
-                (_round[i], _round[j]) = (_round[j], _round[i]);
-            }
-        }
-    }
 
     private IEnumerable<MembershipMessage> Sample(List<MembershipMessage> from)
     {

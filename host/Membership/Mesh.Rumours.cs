@@ -110,9 +110,8 @@ internal sealed partial class Mesh
     private void Spread(MembershipMessage message, NodeId? except)
     {
         var active = Active;
-        // The suspect itself hears it from whoever is linked with it, since nobody else can refute. A node that nobody has room for in a view tells all its links: they are few.
-        var suspect = (message as Suspicion)?.Suspect;
-        Send(message, _links.Snapshot.Where(l => l.Remote != except && (l.Remote == suspect || active.Count == 0 || active.Contains(l.Remote) || _exchange.IsEager(l))));
+        // A node that nobody has room for in a view tells all its links: they are few.
+        Send(message, _links.Snapshot.Where(l => l.Remote != except && (active.Count == 0 || active.Contains(l.Remote) || _exchange.IsEager(l))));
     }
 
     private void Hear(Suspicion suspicion, NodeId? from, TimeSpan now)

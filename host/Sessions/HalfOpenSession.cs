@@ -26,8 +26,9 @@ internal sealed class HalfOpenSession(NodeId source, ulong tag, long since) : ID
 
     /// <summary>Takes message 1, the first or repeated; null where it is another than before.</summary>
     /// <exception cref="HandshakeException">It doesn't hold.</exception>
-    public byte[]? TakeFirst(ReadOnlySpan<byte> message, SessionHandshakes handshakes)
+    public byte[]? TakeFirst(ReadOnlySpan<byte> message, SessionHandshakes handshakes, out bool isRepeated)
     {
+        isRepeated = false;
         lock (_gate)
         {
             if (_released)
@@ -37,7 +38,8 @@ internal sealed class HalfOpenSession(NodeId source, ulong tag, long since) : ID
 
             if (_answer is not null)
             {
-                return message.SequenceEqual(_first) ? _answer : null;
+                isRepeated = message.SequenceEqual(_first);
+                return isRepeated ? _answer : null;
             }
 
             _handshake = handshakes.Create(HandshakeRole.Responder, source, tag);

@@ -66,6 +66,12 @@ internal sealed partial class SessionTable
             for (var i = 0; !opening.Done.IsCompleted;)
             {
                 either.Token.ThrowIfCancellationRequested();
+                if (i > 0)
+                {
+                    // No answer to the one before.
+                    _outlet.OnStalled(opening.Target);
+                }
+
                 if (opening.TrySend(_outlet))
                 {
                     await PauseAsync(Repetitions[Math.Min(i++, Repetitions.Length - 1)], opening.Over, either.Token);
@@ -197,8 +203,14 @@ internal sealed partial class SessionTable
 
         try
         {
-            if (halfOpen.TakeFirst(message, _handshakes) is { } answer)
+            if (halfOpen.TakeFirst(message, _handshakes, out var isRepeated) is { } answer)
             {
+                if (isRepeated)
+                {
+                    // The answer before did not arrive, or is slow.
+                    _outlet.OnStalled(source);
+                }
+
                 _outlet.TrySend(EnvelopeKind.Handshake, source, tag, answer);
             }
         }
