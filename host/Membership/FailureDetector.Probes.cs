@@ -97,4 +97,19 @@ internal sealed partial class FailureDetector
             }
         }
     }
+
+    // A statement that was lost on its first way would leave its suspect dead for this node alone, who never refutes what it does not hear.
+    private void Remind(TimeSpan now)
+    {
+        if (_nextReminder > now)
+        {
+            return;
+        }
+
+        _nextReminder = now + RemindEvery;
+        if (_doubted.Values.Where(d => d is { Health: PeerHealth.Dead, Statement: not null }).Select(d => d.Statement!).ToList() is { Count: > 0 } dead)
+        {
+            effects.Add(new Effect.Spread(dead[random.Next(dead.Count)], null));
+        }
+    }
 }

@@ -14,6 +14,7 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
 {
     public static readonly TimeSpan ProbeEvery = TimeSpan.FromSeconds(1);
     public static readonly TimeSpan ProbeTimeout = TimeSpan.FromMilliseconds(500);
+    public static readonly TimeSpan RemindEvery = TimeSpan.FromSeconds(10);
     public static readonly TimeSpan MaxSuspicion = TimeSpan.FromSeconds(8);
     public const int Helpers = 3;
 
@@ -34,6 +35,7 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
     private readonly Dictionary<NodeId, Doubted> _doubted = [];
     // Suspects, the next to be dead first: what is due is asked after each message, and half of a network is doubted while it is in two.
     private readonly SortedSet<(TimeSpan Due, NodeId Node)> _suspects = [];
+    private TimeSpan _nextReminder = RemindEvery;
     private TimeSpan _nextProbe = TimeSpan.FromMilliseconds(random.Next((int)ProbeEvery.TotalMilliseconds));
     private uint _number = (uint)random.Next();
     private int _selfDoubt;
@@ -139,6 +141,7 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
         if (_nextProbe <= now)
         {
             _nextProbe = now + ProbeEvery;
+            Remind(now);
             if (Next() is { } target)
             {
                 Begin(target, now);

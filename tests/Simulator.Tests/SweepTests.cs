@@ -13,6 +13,7 @@ public sealed class SweepTests
     [InlineData("partition", 30, 6)]
     [InlineData("crashes", 30, 6)]
     [InlineData("byzantine", 20, 4)]
+    [InlineData("relays", 30, 4)]
     [InlineData("everything", 40, 10)]
     public async Task EverySeedHolds(string scenario, int nodes, int seeds)
     {
