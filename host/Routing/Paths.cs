@@ -24,7 +24,8 @@ internal sealed class Paths(Func<NodeId, ImmutableArray<NodeId>> candidates, Fun
     /// <summary>Another relay must cost less than this part of what the one in use costs.</summary>
     public const double Hysteresis = 0.7;
 
-    private static readonly TimeSpan Forgotten = TimeSpan.FromMinutes(2);
+    /// <summary>A way that nothing was sent over for so long is no longer looked after.</summary>
+    public static readonly TimeSpan Forgotten = TimeSpan.FromMinutes(2);
 
     private readonly ConcurrentDictionary<NodeId, Path> _paths = new();
     private int _version;
