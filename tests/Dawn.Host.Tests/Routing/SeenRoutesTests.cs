@@ -25,7 +25,7 @@ public sealed class SeenRoutesTests : IAsyncLifetime
         (_a, _relay, _b) = (new(_network, _time), await new MeshNode(_network, _time).ListenAsync(), new(_network, _time));
         await _a.LinkToAsync(_relay);
         await _b.LinkToAsync(_relay);
-        Know(_b, _a);
+        Know(_b, _a, _relay.Id);
     }
 
     public async ValueTask DisposeAsync()
