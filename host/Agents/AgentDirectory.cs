@@ -85,6 +85,32 @@ internal sealed class AgentDirectory : IAgentDirectory
         };
     }
 
+    /// <summary>Understands the address of an agent, for the node it is on, and what <see cref="ResolveNode"/> does. What may be both is an agent's.</summary>
+    /// <exception cref="MeshException"><see cref="MeshError.BadAddress"/>, with the candidates.</exception>
+    public NodeId ResolveTarget(string text)
+    {
+        if (NodeId.TryParse(text, out var exact))
+        {
+            return exact;
+        }
+
+        try
+        {
+            return Resolve(text).Node;
+        }
+        catch (MeshException unknown) when (unknown.Error == MeshError.UnknownAgent && text.Length >= NodeId.MinPrefixLength)
+        {
+            try
+            {
+                return ResolveNode(text);
+            }
+            catch (MeshException noNode)
+            {
+                throw new MeshException(MeshError.BadAddress, $"{noNode.Message} Nor is there an agent of that name; 'dawn agents' lists those.", noNode);
+            }
+        }
+    }
+
     private AgentAddress ResolveAgent(string agent)
     {
         var here = new AgentAddress(_self.Id, agent);

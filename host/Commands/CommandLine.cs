@@ -24,6 +24,7 @@ internal static class CommandLine
         ("mode", false, f => ReadingVerbs.Mode(f)),
         ("id", false, f => ReadingVerbs.Id(f)),
         ("call", false, f => CallVerb.Create(f)),
+        ("trace", false, f => TraceVerb.Create(f)),
         ("invite", false, f => InviteVerb.Create(f)),
         ("mcp", false, f => McpVerb.Create(f)),
         ("registry", false, f => RegistryVerb.Create(f)),

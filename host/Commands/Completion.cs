@@ -92,7 +92,7 @@ internal static class Completion
 
         var wanted = (positional.FirstOrDefault(), positional.Count, valueOf) switch
         {
-            ("call" or "mcp", 1, null) => "agents",
+            ("call" or "mcp" or "trace", 1, null) => "agents",
             ("call", 2, null) => "agents",
             ("mode", 1, null) => "mode",
             ("logs", _, "--category" or "--set") => "log_levels",

@@ -91,6 +91,7 @@ internal static class NodeServices
         services.AddSingleton(s => ActivatorUtilities.CreateInstance<PathFinder>(
             s, new Lazy<LinkKeeper>(s.GetRequiredService<LinkKeeper>), new Func<IReadOnlyList<NodeId>>(() => s.GetRequiredService<SessionTable>().Remotes)));
         services.AddSingleton<IPathOpener>(s => s.GetRequiredService<PathFinder>());
+        services.AddSingleton<RoutingMetrics>();
         services.AddSingleton(s => ActivatorUtilities.CreateInstance<Mesh>(s, new Func<NodeId, bool>(s.GetRequiredService<Router>().MayLink)));
         services.AddSingleton<NetworkFollower>();
         services.AddSingleton<Bootstrapper>();
@@ -132,6 +133,7 @@ internal static class NodeServices
         // Before anything is merged, and until everything has been.
         services.AddHostedService<RegistryStart>();
         services.AddHostedService<RoutingStart>();
+        services.AddHostedService(s => s.GetRequiredService<RoutingMetrics>());
         services.AddHostedService(s => s.GetRequiredService<ExternalServers>());
         services.AddHostedService(s => s.GetRequiredService<Catalog>());
         services.AddHostedService(s => s.GetRequiredService<GatewayServer>());

@@ -28,7 +28,7 @@ internal sealed class RunningNode : INodeView, INodeControl
         parts.Records.Changed += _ => Changed?.Invoke(NodeFacts.Peers | NodeFacts.Registry);
         parts.Records.Conflicts.Found += _ => Changed?.Invoke(NodeFacts.Peers | NodeFacts.Registry | NodeFacts.Status);
         parts.Peers.Changed += _ => Changed?.Invoke(NodeFacts.Peers | NodeFacts.Status);
-        parts.Router.PathChanged += _ => Changed?.Invoke(NodeFacts.Links | NodeFacts.Peers | NodeFacts.Status);
+        parts.Router.PathChanged += _ => Changed?.Invoke(NodeFacts.Links | NodeFacts.Routes | NodeFacts.Peers | NodeFacts.Status);
         parts.Modes.Changed += () => Changed?.Invoke(NodeFacts.Status | NodeFacts.Config);
         parts.Plugins.Changed += () => Changed?.Invoke(NodeFacts.Plugins | NodeFacts.Status);
         parts.Settings.Changed += () => Changed?.Invoke(NodeFacts.Config | NodeFacts.Status);
@@ -78,6 +78,16 @@ internal sealed class RunningNode : INodeView, INodeControl
 
     public IReadOnlyList<SessionInfo> Sessions =>
         [.. _parts.Sessions.Snapshot.Select(s => new SessionInfo(s.Peer.ToString(), s.IsInitiator ? "out" : "in", Encryption(s.IsSealed), s.Channels))];
+
+    public IReadOnlyList<RouteInfo> Routes
+    {
+        get
+        {
+            var sessions = _parts.Sessions.Snapshot;
+            return [.. _parts.Router.Routes(sessions.Select(s => s.Peer)).Select(r => new RouteInfo(
+                r.Target.ToString(), r.Link?.Remote.ToString(), Text(r.Kind), (RoundTrip(sessions, r.Target) ?? (r.Kind == RouteKind.Direct ? r.Link?.RoundTrip : null))?.TotalMilliseconds))];
+        }
+    }
 
     public IReadOnlyList<PluginInfo> Plugins =>
         [.. _parts.Plugins.Snapshot.Select(p => new PluginInfo(p.Name, p.Kind.ToString().ToLowerInvariant(), p.State.ToString().ToLowerInvariant(), p.Version, p.Problem))];
@@ -149,6 +159,22 @@ internal sealed class RunningNode : INodeView, INodeControl
         return true;
     }
 
+    public async Task<TraceInfo> TraceAsync(string address, CancellationToken cancellationToken)
+    {
+        var target = _parts.Directory.ResolveTarget(address);
+        if (target == _parts.Self.Id)
+        {
+            throw new MeshException(MeshError.BadAddress, $"'{address}' is on this node, to which nothing travels. Name another node; 'dawn peers' lists them.");
+        }
+
+        await _parts.Opener.OpenPathAsync(target, cancellationToken);
+        var route = _parts.Router.RouteTo(target);
+        var traced = await _parts.Router.Traces.TraceAsync(target, cancellationToken);
+        return new(
+            target.ToString(), _parts.Router.Mode, [.. traced.Hops.Select(h => new TraceHopInfo(h.Hop, h.Node?.ToString(), h.RoundTrip?.TotalMilliseconds))], traced.IsComplete,
+            Text(route.Kind), route.Link is { } link ? Encryption(link.IsSealed) : null, RoundTrip(_parts.Sessions.Snapshot, target)?.TotalMilliseconds);
+    }
+
     public async Task<ReloadResult> ReloadAsync(CancellationToken cancellationToken)
     {
         _parts.Configuration.Reload();
@@ -156,6 +182,10 @@ internal sealed class RunningNode : INodeView, INodeControl
     }
 
     public void Stop() => _parts.Lifetime.StopApplication();
+
+    private static TimeSpan? RoundTrip(IReadOnlyList<SessionStatus> sessions, NodeId node) => sessions.FirstOrDefault(s => s.Peer == node && s.RoundTrip is not null)?.RoundTrip;
+
+    private static string Text(RouteKind kind) => kind.ToString().ToLowerInvariant();
 
     private static string Encryption(bool isSealed) => isSealed ? "sealed" : "clear";
 
@@ -172,6 +202,7 @@ internal sealed record NodeParts(
     RecordTable Records,
     PeerTable Peers,
     Router Router,
+    IPathOpener Opener,
     RoutingModes Modes,
     LinkTable Links,
     LinkDialer Dialer,

@@ -19,6 +19,12 @@ internal enum EnvelopeKind : byte
 
     /// <summary>The sought node's answer; takes the way back.</summary>
     Found = 5,
+
+    /// <summary>Asks whoever takes it when its hop limit runs out, or its target, to answer.</summary>
+    Trace = 6,
+
+    /// <summary>The answer: a hint, never proof.</summary>
+    Traced = 7,
 }
 
 /// <summary>Codes of <see cref="EnvelopeKind.Undeliverable"/>.</summary>

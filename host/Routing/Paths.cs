@@ -23,7 +23,8 @@ internal sealed class Paths(Func<NodeId, RoutePlan> plan, Func<NodeId, NodeId, b
     /// <summary>Another hop that is no better by the plan must cost less than this part of what the one in use costs.</summary>
     public const double Hysteresis = 0.7;
 
-    private static readonly TimeSpan Forgotten = TimeSpan.FromMinutes(2);
+    /// <summary>A way that nothing was sent over for so long is no longer looked after.</summary>
+    public static readonly TimeSpan Forgotten = TimeSpan.FromMinutes(2);
 
     private readonly ConcurrentDictionary<NodeId, Path> _paths = new();
     private int _version;

@@ -99,7 +99,7 @@ internal sealed partial class Relay(RelayOptions options, Paths ways, TimeProvid
     // To the neighbour it came from, which passes it on towards the source or takes another way itself.
     private void Tell(ILink from, RelayAccount account, in EnvelopeHeader lost, UndeliverableCode code)
     {
-        if (lost.Kind == EnvelopeKind.Undeliverable || !account.MayTell(time.GetElapsedTime(_started)))
+        if (lost.Kind is EnvelopeKind.Undeliverable or EnvelopeKind.Traced || !account.MayTell(time.GetElapsedTime(_started)))
         {
             return;
         }

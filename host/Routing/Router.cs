@@ -34,6 +34,7 @@ internal sealed partial class Router : IEnvelopePort
         _paths = new(Plan, IsRelayOf, links, time);
         Onward = new(PlanOnward, IsRelayOf, links, time);
         Relay = new(options, Onward, time, logger);
+        Traces = new(self.Id, this, entropy, time);
         modes.Changed += Refresh;
         topology.Known += OnKnown;
     }
@@ -44,6 +45,9 @@ internal sealed partial class Router : IEnvelopePort
 
     /// <summary>What passes through this node.</summary>
     public Relay Relay { get; }
+
+    /// <summary>Follows ways hop by hop.</summary>
+    public Traces Traces { get; }
 
     /// <summary>Envelopes that were malformed.</summary>
     public long Malformed => Interlocked.Read(ref _malformed);
@@ -83,6 +87,19 @@ internal sealed partial class Router : IEnvelopePort
 
     /// <summary>Nodes that something was sent to lately, and over whom.</summary>
     public IReadOnlyList<(NodeId Target, ILink? Link)> Used(TimeSpan within) => _paths.Used(within);
+
+    /// <summary>The way to a node now.</summary>
+    public Route RouteTo(NodeId target)
+    {
+        var link = _paths.Peek(target).Link;
+        return new(target, link, link is null ? RouteKind.None
+            : link.Remote == target ? RouteKind.Direct
+            : !IsRelayOf(target, link.Remote) && _found.Find(target) == link.Remote ? RouteKind.Found
+            : RouteKind.Relay);
+    }
+
+    /// <summary>The ways that something was sent over lately, and those to these nodes; in the order of their NodeIds.</summary>
+    public IReadOnlyList<Route> Routes(IEnumerable<NodeId> nodes) => [.. _paths.Used(Paths.Forgotten).Select(used => used.Target).Union(nodes).Order().Select(RouteTo)];
 
     /// <summary>Asks everybody for a way to a node.</summary>
     public void Seek(NodeId target) => _floods.Seek(target);
@@ -164,6 +181,12 @@ internal sealed partial class Router : IEnvelopePort
                 break;
             case EnvelopeKind.Undeliverable when payload.Length == Relay.UndeliverableSize && (UndeliverableCode)payload[^1] != UndeliverableCode.NoSession:
                 OnUndeliverable(from, header, payload);
+                break;
+            case EnvelopeKind.Trace when header.HopLimit <= 1 || header.Target == _self.Id:
+                Traces.OnTrace(from, header, payload);
+                break;
+            case EnvelopeKind.Traced when header.Target == _self.Id:
+                Traces.OnTraced(from, header, payload);
                 break;
             case var _ when header.Target == _self.Id:
                 _sessions.Value.OnEnvelope(header, payload);

@@ -20,6 +20,8 @@ internal interface INodeView
 
     IReadOnlyList<SessionInfo> Sessions { get; }
 
+    IReadOnlyList<RouteInfo> Routes { get; }
+
     IReadOnlyList<PluginInfo> Plugins { get; }
 
     NodeRegistry Registry { get; }
@@ -29,6 +31,11 @@ internal interface INodeView
 
     /// <summary>What only the process itself knows of its health; for the owner.</summary>
     NodeDiagnosis Diagnosis { get; }
+
+    /// <summary>Follows the way to a node hop by hop, after opening one where there is none.</summary>
+    /// <param name="address">Of an agent, as calls take it, or a NodeId, or a unique prefix of 6 characters or more.</param>
+    /// <exception cref="Sessions.MeshException">There is no such node, or no way to it.</exception>
+    Task<TraceInfo> TraceAsync(string address, CancellationToken cancellationToken);
 
     /// <summary>Raised after some of these facts changed; handlers return at once.</summary>
     event Action<NodeFacts>? Changed;
@@ -71,6 +78,7 @@ internal enum NodeFacts
     Plugins = 16,
     Config = 32,
     Registry = 64,
+    Routes = 128,
 }
 
 internal sealed record NodeSummary(string Node, string Network, string Role, string Version);
@@ -130,6 +138,35 @@ internal sealed record LinkInfo(
 /// <param name="Channels">Open conversations in it.</param>
 internal sealed record SessionInfo(string Node, string Direction, string Encryption, int Channels);
 
+/// <param name="NextHop">The neighbour that leads there; null where there is no way now.</param>
+/// <param name="Kind"><c>direct</c>, <c>relay</c>, <c>found</c> (by a flood), or <c>none</c>.</param>
+/// <param name="RttMs">Of the session with the target, else of a direct link; null where nothing was measured.</param>
+internal sealed record RouteInfo(
+    string Target,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? NextHop,
+    string Kind,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] double? RttMs);
+
+/// <param name="Path">Hop by hop. Beyond the first, which is the neighbour itself, nodes are what those who answered say.</param>
+/// <param name="Complete">The target answered.</param>
+/// <param name="Via">As <see cref="RouteInfo.Kind"/>.</param>
+/// <param name="Encryption">Of the link to the first hop: <c>sealed</c> or <c>clear</c>.</param>
+/// <param name="SessionRttMs">The last measurement of a session with the target, which is authentic; null without one.</param>
+internal sealed record TraceInfo(
+    string Target,
+    string Mode,
+    IReadOnlyList<TraceHopInfo> Path,
+    bool Complete,
+    string Via,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Encryption,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] double? SessionRttMs);
+
+/// <param name="Node">Null where nobody at this distance answered.</param>
+internal sealed record TraceHopInfo(
+    int Hop,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Node,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] double? RttMs);
+
 /// <param name="Kind"><c>transport</c>, <c>agent</c> or <c>service</c>.</param>
 /// <param name="Status"><c>active</c>, <c>disabled</c>, or <c>failed</c> with a <paramref name="Problem"/>.</param>
 internal sealed record PluginInfo(
@@ -166,6 +203,8 @@ internal sealed record PeerList(IReadOnlyList<PeerInfo> Peers);
 internal sealed record LinkList(IReadOnlyList<LinkInfo> Links);
 
 internal sealed record SessionList(IReadOnlyList<SessionInfo> Sessions);
+
+internal sealed record RouteList(IReadOnlyList<RouteInfo> Routes);
 
 internal sealed record PluginList(IReadOnlyList<PluginInfo> Plugins);
 

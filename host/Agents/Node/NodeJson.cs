@@ -14,6 +14,8 @@ namespace Dawn.Agents.Node;
 [JsonSerializable(typeof(PeerList))]
 [JsonSerializable(typeof(LinkList))]
 [JsonSerializable(typeof(SessionList))]
+[JsonSerializable(typeof(RouteList))]
+[JsonSerializable(typeof(TraceInfo))]
 [JsonSerializable(typeof(PluginList))]
 [JsonSerializable(typeof(LogPage))]
 [JsonSerializable(typeof(LogLevelList))]

@@ -23,6 +23,11 @@ internal sealed class NodeTools
             Read("peers", "All nodes that this node knows of, and how it reaches them.", () => new PeerList(view.Peers)),
             Read("links", "The encrypted connections to neighbours.", () => new LinkList(view.Links)),
             Read("sessions", "The end-to-end encrypted sessions with other nodes.", () => new SessionList(view.Sessions)),
+            Read("routes", "The ways in use to other nodes: over whom, and how they were found.", () => new RouteList(view.Routes)),
+            Read("trace", "Follows the way to a node hop by hop, with times.", (
+                    [Description("An agent's address, as calls take it, or a NodeId or the beginning of one.")] string address,
+                    CancellationToken ct) =>
+                view.TraceAsync(address, ct)),
             Read("plugins", "The plugins of this node, and what is wrong with those that failed.", () => new PluginList(view.Plugins)),
             Read("registry_log", "What changed in the registry of all nodes, as this node learned it, oldest first.", (
                     [Description("Only since this time, such as 2026-11-23T10:00:00Z; empty for all.")] string since = "",

@@ -39,7 +39,7 @@ internal sealed class EnvelopeTarget : IFuzzTarget, IEnvelopePort, IChannelAccep
 
     public void Run(ReadOnlySpan<byte> input)
     {
-        var (dropped, closes, sent) = (_router.Malformed, _end.Closes, _sent);
+        var (dropped, closes, sent, answers) = (_router.Malformed, _end.Closes, _sent, _end.Answers);
         var isWhole = EnvelopeHeader.TryRead(input, out var header);
         if (isWhole)
         {
@@ -53,6 +53,7 @@ internal sealed class EnvelopeTarget : IFuzzTarget, IEnvelopePort, IChannelAccep
         Property.Holds(_router.Malformed == dropped + (isWhole ? 0 : 1), "an envelope was counted wrongly");
         Property.Holds(_end.Closes == closes + (isWhole ? 0 : 1), "what is malformed, and nothing else, ends the neighbour's link");
         Property.Holds(_sent - sent <= (isOurs ? 1 : 0), $"{_sent - sent} envelopes answer one");
+        Property.Holds(_end.Answers - answers <= (isWhole && header.Kind is not (EnvelopeKind.Undeliverable or EnvelopeKind.Traced) ? 1 : 0), "the router answered more than once, or an answer");
         Property.Holds(_sessions.HalfOpen <= SessionTable.MaxHalfOpen && _sessions.Snapshot.Count == 0, "more handshakes than may be, or a session that nobody proved");
         _time.Advance(TimeSpan.FromMilliseconds(1));
     }
@@ -69,6 +70,8 @@ internal sealed class EnvelopeTarget : IFuzzTarget, IEnvelopePort, IChannelAccep
         yield return Envelope(EnvelopeKind.Segment, new byte[EnvelopeHeader.MaxPayload]);
         yield return Envelope(EnvelopeKind.Undeliverable, [1, 2, 3, 4, 5, 6, 7, 8, 3]);
         yield return Envelope(EnvelopeKind.Undeliverable, [1, 2, 3, 4, 5, 6, 7, 8, 1]);
+        yield return Envelope(EnvelopeKind.Trace, [1, 2, 3, 4, 5, 6, 7, 8]);
+        yield return Envelope(EnvelopeKind.Traced, [1, 2, 3, 4, 5, 6, 7, 8, 1]);
         yield return Envelope((EnvelopeKind)9, []);
     }
 
@@ -96,7 +99,15 @@ internal sealed class EnvelopeTarget : IFuzzTarget, IEnvelopePort, IChannelAccep
     {
         public int Closes { get; private set; }
 
-        public override bool TrySend(LinkFrame type, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body) => throw new PropertyException("the router answered on the link itself");
+        public int Answers { get; private set; }
+
+        // Hints for what can't be passed on, and answers to traces, go back the way it came.
+        public override bool TrySend(LinkFrame type, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body)
+        {
+            Property.Holds(type == LinkFrame.Envelope && EnvelopeHeader.TryRead(head, out var answer) && answer.Kind is EnvelopeKind.Undeliverable or EnvelopeKind.Traced, "the router answered with something else");
+            Answers++;
+            return true;
+        }
 
         public override ValueTask CloseAsync(LinkEnd reason, string? text = null)
         {

@@ -51,6 +51,8 @@ public sealed class CommandLineTests
     [InlineData("call echo say {bad", "not JSON")]
     [InlineData("call echo say [1]", "a JSON array, not an object")]
     [InlineData("call echo say null", "a JSON null, not an object")]
+    [InlineData("trace", "address")]
+    [InlineData("trace echo more", "more")]
     [InlineData("invite --role king", "king")]
     [InlineData("invite --expires soon", "--expires soon")]
     [InlineData("invite --expires 99999999999d", "--expires")]
@@ -126,7 +128,7 @@ public sealed class CommandLineTests
     public async Task WithoutANodeEveryTalkingVerbSaysSo()
     {
         var directory = Path.Combine(Path.GetTempPath(), "dawn-test-no-node");
-        foreach (var line in new[] { "status", "agents", "agents --watch", "peers", "plugins", "mode", "mode hybrid", "call echo say", "invite", "mcp", "mcp echo", "logs --follow", "stop" })
+        foreach (var line in new[] { "status", "agents", "agents --watch", "peers", "plugins", "mode", "mode hybrid", "call echo say", "trace echo", "invite", "mcp", "mcp echo", "logs --follow", "stop" })
         {
             var outcome = await CommandRunner.RunAsync([.. CommandRunner.Split(line), "--data", directory], cancellationToken: TestContext.Current.CancellationToken);
             Assert.Equal((1, "", $"error: no node is running on {directory}; start one with 'dawn run' or name its directory with --data\n"), (outcome.Code, outcome.Out, outcome.Error));

@@ -58,6 +58,28 @@ public sealed class VerbTests
     }
 
     [Fact(Timeout = 30_000)]
+    public async Task ATraceIsATableOfItsHops()
+    {
+        await using var node = await RunningNode.StartAsync();
+        var (first, target) = (FakeNode.Id(2).ToShortString(), FakeNode.Id(4).ToShortString());
+        var shown = await node.RunAsync("trace", "echo").WaitAsync(TestContext.Current.CancellationToken);
+        Assert.Equal((0, ""), (shown.Code, shown.Error));
+        Assert.Equal(
+            [["HOP", "NODE", "RTT", "VIA", "ENCRYPTION"], ["1", first, "1.5", "ms", "relay", "sealed"], ["2", "*"], ["3", target, "3.3", "ms"], ["session", target, "3.5", "ms"]],
+            shown.Out.TrimEnd().Split('\n').Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries)));
+        var json = await node.RunAsync("trace", "echo", "--json");
+        CommandRunner.AssertOneLine(json.Out);
+        Assert.Equal((3, true), (JsonNode.Parse(json.Out)!["path"]!.AsArray().Count, JsonNode.Parse(json.Out)!["complete"]!.GetValue<bool>()));
+
+        Assert.Equal(new Outcome(1, "", "error: There is no way to nobody.\n"), await node.RunAsync("trace", "nobody"));
+        node.Node.Trace = node.Node.Trace with { Complete = false, SessionRttMs = null };
+        var incomplete = await node.RunAsync("trace", "echo", "--json");
+        Assert.Equal(1, incomplete.Code);
+        Assert.StartsWith($"error: Node {target} did not answer", incomplete.Error);
+        Assert.False(JsonNode.Parse(incomplete.Out)!["complete"]!.GetValue<bool>());
+    }
+
+    [Fact(Timeout = 30_000)]
     public async Task CallPrintsTheTextAlone()
     {
         await using var node = await RunningNode.StartAsync();
@@ -266,7 +288,7 @@ public sealed class VerbTests
     public async Task McpCarriesNothingButProtocol()
     {
         await using var node = await RunningNode.StartAsync();
-        foreach (var (owner, tools) in new[] { (false, 11), (true, 21) })
+        foreach (var (owner, tools) in new[] { (false, 13), (true, 23) })
         {
             var input = new MemoryStream(Encoding.UTF8.GetBytes("""
                 {"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}

@@ -38,6 +38,11 @@ internal sealed class FakeNode : INodeView, INodeControl
 
     public IReadOnlyList<SessionInfo> Sessions { get; set; } = [new(Id(2).ToString(), "in", "sealed", 1)];
 
+    public IReadOnlyList<RouteInfo> Routes { get; set; } = [new(Id(2).ToString(), Id(2).ToString(), "direct", 1.5), new(Id(3).ToString(), null, "none", null)];
+
+    public TraceInfo Trace { get; set; } = new(
+        Id(4).ToString(), "decentralized", [new(1, Id(2).ToString(), 1.5), new(2, null, null), new(3, Id(4).ToString(), 3.25)], true, "relay", "sealed", 3.5);
+
     public IReadOnlyList<PluginInfo> Plugins { get; set; } = [new("transport-ws", "transport", "active", "0.1.0"), new("odd", "agent", "failed", null, "It throws.")];
 
     public JsonObject Config => new() { ["Mode"] = Mode.Mode };
@@ -53,6 +58,9 @@ internal sealed class FakeNode : INodeView, INodeControl
     public void Raise(NodeFacts facts) => Changed?.Invoke(facts);
 
     public bool IsWatched => Changed is not null;
+
+    public Task<TraceInfo> TraceAsync(string address, CancellationToken cancellationToken) =>
+        address == "nobody" ? throw new MeshException(MeshError.Unreachable, "There is no way to nobody.") : Task.FromResult(Trace);
 
     public Task<ModeInfo> SetModeAsync(string name, CancellationToken cancellationToken)
     {

@@ -15,7 +15,7 @@ namespace Dawn.Tests.Node;
 
 public sealed class NodeAgentTests
 {
-    private static readonly string[] ReadTools = ["agents", "id", "links", "mode", "peers", "plugins", "registry_conflicts", "registry_log", "registry_records", "sessions", "status"];
+    private static readonly string[] ReadTools = ["agents", "id", "links", "mode", "peers", "plugins", "registry_conflicts", "registry_log", "registry_records", "routes", "sessions", "status", "trace"];
     private static readonly string[] AdminTools = ["connect", "diagnosis", "disconnect", "invite", "log_levels", "logs", "reload", "set_log_level", "set_mode", "stop"];
 
     private static readonly NodeId Trusted = FakeNode.Id(7);
@@ -115,6 +115,11 @@ public sealed class NodeAgentTests
         Assert.Equal(FakeNode.Self.ToString(), (await Ask("id", [])).GetProperty("node").GetString());
         Assert.Equal("It throws.", (await Ask("plugins", [])).GetProperty("plugins")[1].GetProperty("problem").GetString());
         Assert.Equal("out", (await Ask("links", [])).GetProperty("links")[0].GetProperty("direction").GetString());
+        var routes = (await Ask("routes", [])).GetProperty("routes");
+        Assert.All(routes.EnumerateArray(), r => Assert.Equal(["target", "nextHop", "kind", "rttMs"], Names(r)));
+        var trace = await Ask("trace", new() { ["address"] = "echo" });
+        Assert.Equal(["target", "mode", "path", "complete", "via", "encryption", "sessionRttMs"], Names(trace));
+        Assert.All(trace.GetProperty("path").EnumerateArray(), h => Assert.Equal(["hop", "node", "rttMs"], Names(h)));
         Assert.Equal(1, (await Ask("sessions", [])).GetProperty("sessions")[0].GetProperty("channels").GetInt32());
     }
 
@@ -157,7 +162,7 @@ public sealed class NodeAgentTests
     {
         await using var client = await McpClients.OpenAsync(Agent(), LocalOwner);
         var uris = (await client.ListResourcesAsync(cancellationToken: TestContext.Current.CancellationToken)).Select(r => r.Uri).ToList();
-        Assert.Equal(["dawn://node/status", "dawn://node/agents", "dawn://node/peers", "dawn://node/links", "dawn://node/plugins", "dawn://node/registry", "dawn://node/config"], uris);
+        Assert.Equal(["dawn://node/status", "dawn://node/agents", "dawn://node/peers", "dawn://node/links", "dawn://node/routes", "dawn://node/plugins", "dawn://node/registry", "dawn://node/config"], uris);
         foreach (var uri in uris)
         {
             var text = Assert.IsType<TextResourceContents>(Assert.Single((await client.ReadResourceAsync(uri, cancellationToken: TestContext.Current.CancellationToken)).Contents));

@@ -58,6 +58,7 @@ public sealed partial class ProtocolConstantsTests
     {
         Says($"(1 {Name(CertificateRole.Member)}, 2 {Name(CertificateRole.Guest)}, 3 {Name(CertificateRole.Browser)})", (int)CertificateRole.Member == 1 && (int)CertificateRole.Guest == 2 && (int)CertificateRole.Browser == 3);
         Says("0 Required, 1 Optional, 2 Off", EncryptionMode.Required == 0 && (int)EncryptionMode.Optional == 1 && (int)EncryptionMode.Off == 2);
+        Says("6 trace, 7 traced", (int)EnvelopeKind.Trace == 6 && (int)EnvelopeKind.Traced == 7);
         Says("1 handshake, 2 segment, 3 undeliverable", (int)EnvelopeKind.Handshake == 1 && (int)EnvelopeKind.Segment == 2 && (int)EnvelopeKind.Undeliverable == 3);
         Says("0x01 for the initiator, 0x02 for the responder; h", (int)HandshakeRole.Initiator == 1 && (int)HandshakeRole.Responder == 2);
         Says("0 done, else refused: 1 spent or expired, 2 refused", (int)Redemption.Refusal.Spent == 1 && (int)Redemption.Refusal.Refused == 2);
