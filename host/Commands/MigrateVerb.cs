@@ -119,7 +119,7 @@ internal static class MigrateVerb
     {
         to.WriteLine(plan.Steps.Count == 0
             ? $"Nothing to do: all {view.Nodes.Count} nodes are {plan.To}."
-            : $"To {plan.To}, from {plan.From} on this node: {plan.Steps.Count} steps, one after the other. Nothing has been changed.");
+            : $"To {plan.To}, from {plan.From} on this node: {plan.Steps.Count} {(plan.Steps.Count == 1 ? "step" : "steps, one after the other")}. Nothing has been changed.");
         foreach (var problem in plan.Problems)
         {
             to.WriteLine($"before: {Terminal.OneLine(problem)}");
@@ -150,12 +150,21 @@ internal static class MigrateVerb
         var where = step.Node == view.Self ? "this node" : view.Nodes.First(n => n.Node == step.Node).Addresses is [var first, ..] ? first : "no listener";
         to.WriteLine();
         to.WriteLine($"{step.Number}. {step.Mode}{(step.IsHub ? ", a hub" : "")}: on {step.Node} ({Terminal.OneLine(where)})");
-        foreach (var command in step.Commands)
+        if (step.Restarts)
         {
-            Line("", command);
+            Line("settings", Text(step.Settings));
         }
 
-        Line("settings", Text(step.Settings));
+        foreach (var command in step.Commands)
+        {
+            to.WriteLine($"     {command}");
+        }
+
+        if (!step.Restarts)
+        {
+            Line("settings", Text(step.Settings));
+        }
+
         if (step.Remote is { } remote)
         {
             Line("or here", remote);

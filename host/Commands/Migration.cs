@@ -154,7 +154,7 @@ internal sealed class Migration
     {
         if (node.Mode is null)
         {
-            yield return $"It did not answer ({node.Silence ?? "no reason given"}), so neither its mode nor its hubs are known. 'dawn mode' there says what to go back to. Do this step once it runs, and nothing of a mode after {mode} before.";
+            yield return $"It did not answer ({node.Silence ?? "no reason given"}), so neither its mode nor its hubs are known. Do this step once it runs{(mode == _to ? "" : $", and no step of {_to} before; what 'dawn mode' says there first is the way back")}.";
         }
         else if (!Modes.Contains(node.Mode))
         {
@@ -168,7 +168,7 @@ internal sealed class Migration
 
         if (restarts)
         {
-            yield return "Dawn:Hubs is read at the start. Calls that it makes or serves at that moment end as not-executed or outcome-unknown: restart it when it is idle.";
+            yield return "Dawn:Hubs is read at the start, so write the settings first, and start it as it was started before. Calls that it makes or serves at that moment end as not-executed or outcome-unknown: do it when it is idle.";
         }
 
         if (isHub && mode != Decentralized)
@@ -201,7 +201,7 @@ internal sealed class Migration
         const string Cure = "give it a listener, or name a node that forwards in its Dawn:Bootstrap";
         return serving.Count == 0 ? $"It has no listener, and is linked to no relay that answers: nobody could reach it. First {Cure}."
             : serving.All(_hubs.Contains) ? $"It has no listener, and is reached over {And(serving)} alone. Keep {(serving.Count == 1 ? "that hub" : "one of these hubs")} running; before the last one goes, {Cure}."
-            : $"It has no listener, and is reached over {And(serving)}: one of them must run.";
+            : $"It has no listener, and is reached over {And(serving)}: {(serving.Count == 1 ? "that node" : "one of them")} must run.";
     }
 
     private IEnumerable<string> Problems()
