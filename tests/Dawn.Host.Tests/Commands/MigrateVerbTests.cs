@@ -16,7 +16,7 @@ public sealed class MigrateVerbTests
         var text = await node.RunAsync("migrate", "--plan").WaitAsync(TestContext.Current.CancellationToken);
         Assert.Equal((0, ""), (text.Code, text.Error));
         Assert.StartsWith("To hybrid, from decentralized on this node: 1 step.", text.Out, StringComparison.Ordinal);
-        Assert.Contains($"1. hybrid: on {FakeNode.Self} (this node)\n     dawn mode hybrid\n", text.Out.ReplaceLineEndings("\n"), StringComparison.Ordinal);
+        Assert.Contains($"1. hybrid, a hub: on {FakeNode.Self} (this node)\n     dawn mode hybrid\n", text.Out.ReplaceLineEndings("\n"), StringComparison.Ordinal);
         Assert.Contains("""     back      dawn mode decentralized   {"Dawn":{"Mode":"decentralized"}}""", text.Out, StringComparison.Ordinal);
 
         var json = await node.RunAsync("migrate", "--plan", "--to", "centralized", "--json");
