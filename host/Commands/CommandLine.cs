@@ -22,6 +22,7 @@ internal static class CommandLine
         ("peers", false, f => ReadingVerbs.Peers(f)),
         ("plugins", false, f => ReadingVerbs.Plugins(f)),
         ("mode", false, f => ReadingVerbs.Mode(f)),
+        ("migrate", false, f => MigrateVerb.Create(f)),
         ("id", false, f => ReadingVerbs.Id(f)),
         ("call", false, f => CallVerb.Create(f)),
         ("trace", false, f => TraceVerb.Create(f)),

@@ -9,8 +9,9 @@ internal sealed class NodeClient(Conversation conversation) : IAsyncDisposable
 {
     public Conversation Conversation => conversation;
 
-    public static async Task<NodeClient> OpenAsync(Verb verb, CancellationToken cancellationToken) =>
-        new(await Conversation.OpenAsync(verb.DataDirectory, AgentId.Node, AgentId.Owner, verb.Terminal.Time, cancellationToken));
+    /// <param name="address">Of another node's agent <c>node</c>.</param>
+    public static async Task<NodeClient> OpenAsync(Verb verb, CancellationToken cancellationToken, string address = AgentId.Node) =>
+        new(await Conversation.OpenAsync(verb.DataDirectory, address, AgentId.Owner, verb.Terminal.Time, cancellationToken));
 
     /// <summary>Calls a tool and returns its structured content.</summary>
     /// <exception cref="CommandException">The tool failed; the message is its own.</exception>

@@ -21,6 +21,18 @@ internal sealed class Hubs(ImmutableArray<PeerAddress> configured)
         }
     }
 
+    /// <summary>All, as the settings name them, with the node where it is known.</summary>
+    public ImmutableArray<PeerAddress> Named
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return [.. configured.Zip(_nodes, (hub, node) => hub with { Node = node })];
+            }
+        }
+    }
+
     /// <summary>A configured peer has answered.</summary>
     public void OnAnswered(PeerAddress peer, NodeId node)
     {

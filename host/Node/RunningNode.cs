@@ -43,7 +43,7 @@ internal sealed class RunningNode : INodeView, INodeControl
 
     public NodeSummary Identity => new(_parts.Self.Id.ToString(), _parts.Self.Network.Name, _parts.Self.Certificate.Role.ToString().ToLowerInvariant(), DawnVersion.Text);
 
-    public ModeInfo Mode => new(_parts.Router.Mode, _parts.Modes.Available);
+    public ModeInfo Mode => new(_parts.Router.Mode, _parts.Modes.Available, [.. _parts.Hubs.Named.Select(hub => hub.ToString())]);
 
     public NodeStatus Status
     {
@@ -204,6 +204,7 @@ internal sealed record NodeParts(
     Router Router,
     IPathOpener Opener,
     RoutingModes Modes,
+    Hubs Hubs,
     LinkTable Links,
     LinkDialer Dialer,
     Listeners Listeners,

@@ -106,7 +106,8 @@ internal sealed record NodeStatus(
 /// <param name="Problem">Cause and cure, in one line.</param>
 internal sealed record NodeProblem(string Name, string Problem);
 
-internal sealed record ModeInfo(string Mode, IReadOnlyList<string> Available);
+/// <param name="Hubs">Those that the settings name, as addresses, with the NodeId where it is known.</param>
+internal sealed record ModeInfo(string Mode, IReadOnlyList<string> Available, IReadOnlyList<string> Hubs);
 
 /// <param name="Tools">Names; at most <see cref="Identity.AgentCard.MaxTools"/> of them.</param>
 /// <param name="Problem">What is wrong with an agent of this node; absent where nothing is.</param>

@@ -15,6 +15,8 @@ internal sealed record RegistryLogEntry(long Number, DateTimeOffset At, string K
 internal sealed record RegistryLogPage(IReadOnlyList<RegistryLogEntry> Entries, long Next, bool HasMore);
 
 /// <param name="State"><c>valid</c>, or <c>conflict</c> where two machines use the node's key.</param>
+/// <param name="IsRelay">Whether it says that it forwards for others.</param>
+/// <param name="Relays">Nodes over which it says that it can be reached.</param>
 /// <param name="Sha256">Of its bytes, in hexadecimal.</param>
 internal sealed record RegistryRecordInfo(
     string Node,
@@ -26,6 +28,8 @@ internal sealed record RegistryRecordInfo(
     string Encryption,
     IReadOnlyList<string> Addresses,
     IReadOnlyList<string> Agents,
+    bool IsRelay,
+    IReadOnlyList<string> Relays,
     int Bytes,
     string Sha256);
 
@@ -146,7 +150,7 @@ internal sealed class NodeRegistry(RecordTable records, INodeIdentity self)
     private RegistryRecordInfo Describe(NodeRecord record, bool isNow) => new(
         record.Node.ToString(), isNow && records.Conflicts.Find(record.Node) is not null ? "conflict" : "valid", record.Sequence, record.Issued, record.NotAfter,
         record.Certificate.Role.ToString().ToLowerInvariant(), record.Encryption.ToString().ToLowerInvariant(), Addresses(record), Agents(record),
-        record.Encoded.Length, Convert.ToHexStringLower(SHA256.HashData(record.Encoded.Span)));
+        record.IsRelay, [.. record.Relays.Select(r => r.ToString())], record.Encoded.Length, Convert.ToHexStringLower(SHA256.HashData(record.Encoded.Span)));
 
     private RegistryProof Proof(RegistryRecord record)
     {

@@ -22,7 +22,7 @@ public sealed class RegistryVerbTests
         var records = await ListAsync(node, "registry", "show", "--json");
         Assert.Equal(600, records.Count);
         Assert.Equal(
-            ["node", "state", "sequence", "issued", "notAfter", "role", "encryption", "addresses", "agents", "bytes", "sha256"], records[0]!.AsObject().Select(f => f.Key));
+            ["node", "state", "sequence", "issued", "notAfter", "role", "encryption", "addresses", "agents", "isRelay", "relays", "bytes", "sha256"], records[0]!.AsObject().Select(f => f.Key));
         var id = Network.Node(5).Id.ToString();
         Assert.Equal(2, Assert.Single(await ListAsync(node, "registry", "show", id[..12], "--json"))!["sequence"]!.GetValue<int>());
 

@@ -52,7 +52,7 @@ public sealed class VerbTests
         await using var node = await RunningNode.StartAsync();
         Assert.Equal("decentralized\n", (await node.RunAsync("mode").WaitAsync(TestContext.Current.CancellationToken)).Out);
         Assert.Equal("hybrid\n", (await node.RunAsync("mode", "hybrid")).Out);
-        Assert.Equal("""{"mode":"hybrid","available":["centralized","decentralized","hybrid"]}""" + "\n", (await node.RunAsync("mode", "--json")).Out);
+        Assert.Equal("""{"mode":"hybrid","available":["centralized","decentralized","hybrid"],"hubs":[]}""" + "\n", (await node.RunAsync("mode", "--json")).Out);
         var wrong = await node.RunAsync("mode", "sideways");
         Assert.Equal((1, "error: 'sideways' is no mode; use one of centralized, decentralized, hybrid.\n"), (wrong.Code, wrong.Error));
     }

@@ -28,7 +28,7 @@ internal sealed class FakeNode : INodeView, INodeControl
 
     public NodeStatus Status => new(Self.ToString(), "home", "0.1.0", Mode.Mode, "required", 61, ["ws://127.0.0.1:7610"], "http://127.0.0.1:7600/mcp", 2, 1, 1, 0, [new("broken", "It can't start. Install it.")]);
 
-    public ModeInfo Mode { get; private set; } = new("decentralized", ["centralized", "decentralized", "hybrid"]);
+    public ModeInfo Mode { get; set; } = new("decentralized", ["centralized", "decentralized", "hybrid"], []);
 
     public IReadOnlyList<AgentInfo> Agents { get; set; } = [new($"{Self}:echo", Self.ToString(), "echo", "Echo\e[31m", true, ["say", "fail"]), new($"{Self}:broken", Self.ToString(), "broken", "broken", false, [], "It can't start. Install it.")];
 
