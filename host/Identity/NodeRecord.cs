@@ -31,8 +31,11 @@ internal sealed record NodeRecord(
     private const byte RelayFlag = 1;
     private const int MaxAddress = 255;
 
+    /// <summary>As they stand in the record, those of later versions too.</summary>
+    public byte Flags { get; init; }
+
     /// <summary>It forwards what others send each other.</summary>
-    public bool IsRelay { get; init; }
+    public bool IsRelay => (Flags & RelayFlag) != 0;
 
     /// <summary>Neighbours over which it can be reached, at most <see cref="MaxRelays"/>.</summary>
     public ImmutableArray<NodeId> Relays { get; init; } = [];
@@ -47,17 +50,18 @@ internal sealed record NodeRecord(
         bool isRelay = false, ImmutableArray<NodeId> relays = default)
     {
         relays = relays.IsDefault ? [] : relays;
+        var flags = isRelay ? RelayFlag : (byte)0;
         var certificate = self.Certificate;
         var notAfter = DateTimeOffset.FromUnixTimeMilliseconds(Math.Min((now + MaxLifetime).ToUnixTimeMilliseconds(), certificate.NotAfter.ToUnixTimeMilliseconds()));
         var kept = agents.Take(MaxAgents).ToImmutableArray();
         while (true)
         {
-            var body = Body(self.Id, sequence, now, notAfter, encryption, certificate, addresses, isRelay, relays, kept);
+            var body = Body(self.Id, sequence, now, notAfter, encryption, certificate, addresses, flags, relays, kept);
             if (body.Written.Length + Signatures.Size <= MaxSize)
             {
                 omitted = agents.Length - kept.Length;
                 var signature = self.Sign(SigningLabel.Record, body.Written);
-                return new(self.Id, sequence, now, notAfter, encryption, certificate, addresses, kept) { IsRelay = isRelay, Relays = relays, Encoded = body.Bytes(signature).ToArray() };
+                return new(self.Id, sequence, now, notAfter, encryption, certificate, addresses, kept) { Flags = flags, Relays = relays, Encoded = body.Bytes(signature).ToArray() };
             }
 
             kept = kept.RemoveAt(kept.Length - 1);
@@ -112,7 +116,7 @@ internal sealed record NodeRecord(
         }
 
         var addresses = ReadAddresses(ref reader);
-        var isRelay = (reader.UInt8() & RelayFlag) != 0;
+        var flags = reader.UInt8();
         var relays = ReadRelays(ref reader);
         var agents = ReadAgents(ref reader);
         if (!reader.Complete)
@@ -120,7 +124,7 @@ internal sealed record NodeRecord(
             return $"a record of {node.ToShortString()} with a malformed list of addresses, relays or agents";
         }
 
-        record = new(node, sequence, from, until, encryption, certificate, addresses, agents) { IsRelay = isRelay, Relays = relays, Encoded = encoded.ToArray() };
+        record = new(node, sequence, from, until, encryption, certificate, addresses, agents) { Flags = flags, Relays = relays, Encoded = encoded.ToArray() };
         return null;
     }
 
@@ -147,7 +151,7 @@ internal sealed record NodeRecord(
 
     private static WireWriter Body(
         NodeId node, ulong sequence, DateTimeOffset issued, DateTimeOffset notAfter, EncryptionMode encryption, Certificate certificate, ImmutableArray<Uri> addresses,
-        bool isRelay, ImmutableArray<NodeId> relays, ImmutableArray<AgentCard> agents)
+        byte flags, ImmutableArray<NodeId> relays, ImmutableArray<AgentCard> agents)
     {
         var body = new WireWriter().UInt8(Version).NodeId(node).UInt64(sequence)
             .UInt64((ulong)issued.ToUnixTimeMilliseconds()).UInt64((ulong)notAfter.ToUnixTimeMilliseconds())
@@ -157,7 +161,7 @@ internal sealed record NodeRecord(
             body.Text8(address.GetLeftPart(UriPartial.Authority));
         }
 
-        body.UInt8(isRelay ? RelayFlag : 0).UInt8(relays.Length);
+        body.UInt8(flags).UInt8(relays.Length);
         foreach (var relay in relays)
         {
             body.NodeId(relay);

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Dawn.Agents.Node;
 using Dawn.Configuration;
 using Dawn.Plugins;
+using Dawn.Routing;
 using Microsoft.Extensions.Primitives;
 
 namespace Dawn.Node;
@@ -11,6 +12,7 @@ internal sealed partial class SettingsWatch(
     IConfigurationRoot configuration,
     NodeOwners owners,
     PluginHost plugins,
+    RoutingModes modes,
     TimeProvider time,
     ILogger<SettingsWatch> logger) : IHostedService
 {
@@ -65,7 +67,13 @@ internal sealed partial class SettingsWatch(
     private IReadOnlyList<string> Problems(IConfiguration edited)
     {
         var problems = new List<string>();
-        SettingsRules.Read(edited, problems);
+        var settings = SettingsRules.Read(edited, problems);
+        // Which are installed is known only now; at the start the node says it and ends.
+        if (modes.Available is { Count: > 0 } installed && !installed.Contains(settings.Mode))
+        {
+            problems.Add($"{DawnConfiguration.Section}:Mode is '{settings.Mode}'; installed: {string.Join(", ", installed)}");
+        }
+
         problems.AddRange(SettingsRules.PluginProblems(edited, plugins.Snapshot));
         return problems;
     }

@@ -34,7 +34,7 @@ internal sealed class NodeRecordTarget : IFuzzTarget
         Property.Canonical(encoded.AsSpan(..^Signatures.Size), Body(record));
         Property.Holds(record.Node == World.Peer.Id && record.Certificate.Node == World.Peer.Id, "a record of somebody else");
         Property.Holds(record.NotAfter > World.Now && record.NotAfter - record.Issued <= NodeRecord.MaxLifetime && record.Issued <= World.Now + NodeRecord.MaxAhead, "impossible times");
-        Property.Holds(record.Addresses.Length <= NodeRecord.MaxAddresses && record.Agents.Length <= NodeRecord.MaxAgents, "too many addresses or agents");
+        Property.Holds(record.Addresses.Length <= NodeRecord.MaxAddresses && record.Agents.Length <= NodeRecord.MaxAgents && record.Relays.Length <= NodeRecord.MaxRelays, "too many addresses, agents or relays");
         foreach (var address in record.Addresses)
         {
             AddressProperty.Holds(address);
@@ -60,13 +60,14 @@ internal sealed class NodeRecordTarget : IFuzzTarget
             yield return [isSigned, .. Sign(addresses[..1], agents)];
             yield return [isSigned, .. Sign(addresses, [])];
             yield return [isSigned, .. Sign(addresses[1..], agents[..1])];
+            yield return [isSigned, .. Sign([], agents, World.Self.Id, World.Peer.Id)];
         }
 
         yield return [3, .. Sign(addresses, many)];
     }
 
-    private static byte[] Sign(ImmutableArray<Uri> addresses, ImmutableArray<AgentCard> agents) =>
-        NodeRecord.Sign(World.Peer, 5, World.Now, EncryptionMode.Required, addresses, agents, out _).Encoded.ToArray();
+    private static byte[] Sign(ImmutableArray<Uri> addresses, ImmutableArray<AgentCard> agents, params ImmutableArray<NodeId> relays) =>
+        NodeRecord.Sign(World.Peer, 5, World.Now, EncryptionMode.Required, addresses, agents, out _, relays.IsEmpty, relays).Encoded.ToArray();
 
     private static byte[] Body(NodeRecord record)
     {
@@ -76,6 +77,12 @@ internal sealed class NodeRecordTarget : IFuzzTarget
         foreach (var address in record.Addresses)
         {
             body.Text8(address.OriginalString);
+        }
+
+        body.UInt8(record.Flags).UInt8(record.Relays.Length);
+        foreach (var relay in record.Relays)
+        {
+            body.NodeId(relay);
         }
 
         body.UInt8(record.Agents.Length);

@@ -4,6 +4,8 @@ using Dawn.Configuration;
 using Dawn.Identity;
 using Dawn.Node;
 using Dawn.Plugins;
+using Dawn.Routing;
+using Dawn.Routing.Modes;
 using Dawn.Sessions;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Logging;
@@ -33,7 +35,9 @@ public sealed class SettingsWatchTests : IAsyncLifetime
         _plugins = new(
             new(Path.Combine(_temp.Path, "plugins")), _agents,
             new(_configuration, NullLoggerFactory.Instance, _time, new(() => throw new InvalidOperationException()), new(() => throw new InvalidOperationException())));
-        _watch = new(_configuration, _owners, _plugins, _time, LoggerFactory.Create(l => l.AddProvider(_log)).CreateLogger<SettingsWatch>());
+        var modes = new RoutingModes(NullLogger<RoutingModes>.Instance);
+        modes.Use([new CentralizedMode(), new DecentralizedMode(), new HybridMode()], "decentralized");
+        _watch = new(_configuration, _owners, _plugins, modes, _time, LoggerFactory.Create(l => l.AddProvider(_log)).CreateLogger<SettingsWatch>());
     }
 
     public async ValueTask InitializeAsync() => await _watch.StartAsync(TestContext.Current.CancellationToken);
@@ -47,7 +51,7 @@ public sealed class SettingsWatchTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData("""{ "Dawn": { "Mode": "sideways", "McpServers": { "files": { "Command": "y" } } } }""", "Dawn:Mode is 'sideways'; allowed: decentralized")]
+    [InlineData("""{ "Dawn": { "Mode": "sideways", "McpServers": { "files": { "Command": "y" } } } }""", "Dawn:Mode is 'sideways'; installed: centralized, decentralized, hybrid")]
     [InlineData("""{ "Dawn": { "McpServers": { "files": { "Command": "y", "Share": "nobody knows" } } } }""", "Dawn:McpServers:files:Share")]
     [InlineData("""{ "Dawn": { "Netwrok": {} , "Netwrok2": 1 } }""", "Dawn:Netwrok2 is no setting")]
     [InlineData("""{ "Dawn": { "Plugins": { "first": { "Enabled": "perhaps" } } } }""", "Dawn:Plugins:first:Enabled is 'perhaps'; allowed: true, false")]

@@ -85,7 +85,7 @@ public sealed class TraceExportTests : IDisposable
     public void TheEndpointIsChecked(string endpoint, bool isGood)
     {
         List<string> problems = [];
-        var settings = DawnConfiguration.Read(DawnConfiguration.Build(_temp.Path, [$"--Dawn:Telemetry:Endpoint={endpoint}"]), ["decentralized"], problems);
+        var settings = DawnConfiguration.Read(DawnConfiguration.Build(_temp.Path, [$"--Dawn:Telemetry:Endpoint={endpoint}"]), problems);
         if (isGood)
         {
             Assert.Empty(problems);
