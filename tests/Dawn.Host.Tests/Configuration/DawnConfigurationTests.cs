@@ -31,9 +31,9 @@ public class DawnConfigurationTests : IDisposable
     [Fact]
     public void AllProblemsAreNamedAtOnce()
     {
-        var (_, problems) = Read("--Dawn:Moed=hybrid", "--Dawn:Mode=sideways", "--Dawn:Bootstrap:0=nonsense", "--Dawn:Security:Encryption=maybe", "--Dawn:Security:RekeyAfter=1", "--Dawn:Relay:Memory=lots", "--Dawn:Network=home", "--Dawn:Gateway:Url:x=1");
+        var (_, problems) = Read("--Dawn:Moed=hybrid", "--Dawn:Mode=Side ways", "--Dawn:Bootstrap:0=nonsense", "--Dawn:Security:Encryption=maybe", "--Dawn:Security:RekeyAfter=1", "--Dawn:Relay:Memory=lots", "--Dawn:Network=home", "--Dawn:Gateway:Url:x=1");
         Assert.Contains(problems, p => p.Contains("Dawn:Moed is no setting; did you mean Mode?", StringComparison.Ordinal));
-        Assert.Contains(problems, p => p.Contains("Dawn:Mode is 'sideways'; allowed: decentralized", StringComparison.Ordinal));
+        Assert.Contains(problems, p => p.Contains("Dawn:Mode is 'Side ways'; allowed: the name of an installed routing mode", StringComparison.Ordinal));
         Assert.Contains(problems, p => p.Contains("Dawn:Bootstrap:0 is 'nonsense'", StringComparison.Ordinal));
         Assert.Contains(problems, p => p.Contains("Dawn:Security:Encryption is 'maybe'; allowed: Required, Optional, Off", StringComparison.Ordinal));
         Assert.Contains(problems, p => p.Contains("Dawn:Relay:Memory", StringComparison.Ordinal));

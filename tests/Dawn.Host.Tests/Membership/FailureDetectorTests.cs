@@ -118,7 +118,7 @@ public sealed class FailureDetectorTests
     public void What_this_node_hears_itself_outweighs_what_others_say()
     {
         _detector.OnSuspicion(Of(Others[0], 7, Others[1]), _now);
-        var probe = Assert.Single(_effects.OfType<Effect.Send>(), s => s.To == Others[0]);
+        var probe = Assert.Single(_effects.OfType<Effect.Send>(), s => s.To == Others[0] && s.Message is Probe);
         _detector.OnMessage(Others[0], new ProbeAnswer(((Probe)probe.Message).Number), _now);
         Assert.Equal(PeerHealth.Alive, _detector.HealthOf(Others[0]));
         // The same accuser is not believed twice.
