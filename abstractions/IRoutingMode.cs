@@ -40,7 +40,7 @@ public sealed record RoutePlan(ImmutableArray<NodeId> NextHops, ImmutableArray<N
     public bool MayFlood { get; init; } = true;
 }
 
-/// <summary>What a node knows of the network at one moment. It does not change while a mode looks at it.</summary>
+/// <summary>What a node knows of the network. Hubs and neighbours are those of one moment; a node that is looked up is described as it is then.</summary>
 /// <param name="Self">The node that asks.</param>
 /// <param name="Hubs">The configured hubs (<c>Dawn:Hubs</c>) as far as it is known who they are, in their order.</param>
 /// <param name="Neighbours">Nodes with a link, in the order of their NodeIds.</param>

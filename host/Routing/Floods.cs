@@ -36,6 +36,7 @@ internal sealed partial class Floods(INodeIdentity self, LinkTable links, FoundW
     private readonly Queue<(UInt128 Id, long Until)> _order = new();
     private readonly Dictionary<ILink, Gcra> _limits = [];
     private readonly long _started = time.GetTimestamp();
+    private long _passed;
 
     private sealed class Asked(ILink? from, NodeId target)
     {
@@ -48,7 +49,7 @@ internal sealed partial class Floods(INodeIdentity self, LinkTable links, FoundW
     }
 
     /// <summary>Questions of others that were passed on.</summary>
-    public long Passed { get; private set; }
+    public long Passed => Interlocked.Read(ref _passed);
 
     /// <summary>Asks everybody for a way to a node.</summary>
     public void Seek(NodeId target)
@@ -103,7 +104,7 @@ internal sealed partial class Floods(INodeIdentity self, LinkTable links, FoundW
         }
         else if (forwards && header.HopLimit > 1)
         {
-            Passed++;
+            Interlocked.Increment(ref _passed);
             PassOn(header with { HopLimit = (byte)(header.HopLimit - 1) }, payload, from);
         }
     }

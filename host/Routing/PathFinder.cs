@@ -228,9 +228,10 @@ internal sealed partial class PathFinder(Router router, Lazy<LinkKeeper> keeper,
     {
         lock (_lock)
         {
-            foreach (var found in _retries.Keys.Where(router.CanReach).ToList())
+            // Found, or nobody wants it any more.
+            foreach (var over in _retries.Where(r => router.CanReach(r.Key) || time.GetElapsedTime(r.Value.Since) > 2 * LastRetry).Select(r => r.Key).ToList())
             {
-                _retries.Remove(found);
+                _retries.Remove(over);
             }
 
             if (_searches.ContainsKey(node) || (_retries.TryGetValue(node, out var retry) && time.GetElapsedTime(retry.Since) < retry.Pause) || _retries.Count >= MaxSearches)

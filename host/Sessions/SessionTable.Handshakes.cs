@@ -317,4 +317,23 @@ internal sealed partial class SessionTable
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "A session handshake with {Node} failed: {Reason}")]
     private partial void LogHandshakeFailed(NodeId node, string reason);
+
+    // The other end may not know that this node was restarted. Few such words will do, and none are owed.
+    private void TellNoSession(in EnvelopeHeader header)
+    {
+        lock (_gate)
+        {
+            if (time.GetElapsedTime(_lastTold) < RoomPause)
+            {
+                return;
+            }
+
+            _lastTold = time.GetTimestamp();
+        }
+
+        Span<byte> payload = stackalloc byte[UndeliverableSize];
+        BinaryPrimitives.WriteUInt64BigEndian(payload, header.Id);
+        payload[^1] = (byte)UndeliverableCode.NoSession;
+        _outlet.TrySend(EnvelopeKind.Undeliverable, header.Source, header.Tag, payload);
+    }
 }
