@@ -11,6 +11,9 @@ internal static class DawnConfiguration
 
     private const string FileName = "appsettings.json";
     private static readonly Uri DefaultListen = new("ws://0.0.0.0:7610");
+    /// <summary>The mode without any word of the settings.</summary>
+    public const string DefaultMode = "decentralized";
+
     private const string DefaultGateway = "http://127.0.0.1:7600";
 
     /// <summary>The program's <c>appsettings.json</c>, the data directory's, the environment, the command line; the later wins.</summary>
@@ -52,7 +55,7 @@ internal static class DawnConfiguration
         var settings = new DawnSettings
         {
             DataDirectory = dawn.Text("DataDirectory") ?? DataDirectory.DefaultPath,
-            Mode = dawn.Value("Mode", "decentralized", (string text, out string mode) => Identity.AgentId.IsValid(mode = text), "the name of an installed routing mode, such as centralized, decentralized or hybrid"),
+            Mode = dawn.Value("Mode", DefaultMode, (string text, out string mode) => Identity.AgentId.IsValid(mode = text), "the name of an installed routing mode, such as centralized, decentralized or hybrid"),
             Hubs = dawn.List<PeerAddress>("Hubs", PeerAddress.TryParse!, Example) ?? [],
             Listen = dawn.List<Uri>("Listen", TryParseListen, "an address such as ws://0.0.0.0:7610, or nothing for no listener") ?? [DefaultListen],
             Advertise = dawn.List<Uri>("Advertise", TryParseAddress, "an address that others can dial, such as wss://example.org:443") ?? [],

@@ -124,11 +124,13 @@ internal sealed partial class LinkKeeper(PeerTable peers, LinkTable links, LinkD
             throw new MeshException(MeshError.Unreachable, $"There is no way to node {node.ToShortString()} now, so nothing was sent: no address of it is known that could be dialled. 'dawn peers' shows who is connected.");
         }
 
+        using var patience = new CancellationTokenSource(OpenTimeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
         try
         {
-            await Begin(peer).WaitAsync(OpenTimeout, time, cancellationToken);
+            await Begin(peer).WaitAsync(either.Token);
         }
-        catch (TimeoutException e)
+        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
         {
             throw new MeshException(MeshError.Unreachable, $"Node {node.ToShortString()} did not answer within {OpenTimeout.TotalSeconds:0} s at any of its {peer.Addresses.Length} addresses, so nothing was sent.", e);
         }

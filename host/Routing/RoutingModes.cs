@@ -77,7 +77,7 @@ internal sealed partial class RoutingModes(ILogger<RoutingModes> logger)
 }
 
 /// <summary>Puts the configured mode into force once plugins are loaded.</summary>
-internal sealed class RoutingStart(PluginHost plugins, DawnSettings settings, RoutingModes modes) : IHostedService
+internal sealed partial class RoutingStart(PluginHost plugins, DawnSettings settings, RoutingModes modes, ILogger<RoutingStart> logger) : IHostedService
 {
     /// <exception cref="StartException">The configured mode is not installed, or two plugins offer one of the same name.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
@@ -88,6 +88,13 @@ internal sealed class RoutingStart(PluginHost plugins, DawnSettings settings, Ro
             var names = twice.Select(o => o.Plugin).Distinct().ToList();
             throw new StartException(
                 $"Routing mode '{twice.Key}' is offered by {string.Join(" and ", names)}. Turn one off (Dawn:Plugins:{names[^1]}:Enabled=false), or remove it from {settings.PluginDirectory}.");
+        }
+
+        if (offered.Count == 0 && settings.Mode == DawnConfiguration.DefaultMode)
+        {
+            LogNone(settings.PluginDirectory);
+            modes.Use([new DirectMode()], DirectMode.OnlyName);
+            return;
         }
 
         try
@@ -101,4 +108,19 @@ internal sealed class RoutingStart(PluginHost plugins, DawnSettings settings, Ro
     }
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "No plugin offers a routing mode: this node reaches whom it is linked to or can dial, and nothing goes over others. Install or enable the plugin routing-modes in {Directory}")]
+    private partial void LogNone(string directory);
+}
+
+/// <summary>What is left where no plugin offers a mode, such as with a plugin directory that has but the plugin which is being written.</summary>
+internal sealed class DirectMode : IRoutingMode
+{
+    public const string OnlyName = "direct";
+
+    public string Name => OnlyName;
+
+    public RoutePlan Plan(NetworkView network, NodeId target) => new([target], [target]) { MayFlood = false };
+
+    public bool MayLink(NetworkView network, NodeId node) => true;
 }

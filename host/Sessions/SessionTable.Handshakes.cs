@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using Dawn.Noise;
 using Dawn.Routing;
 

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using Dawn.Identity;
 using Dawn.Noise;
 using Dawn.Routing;

@@ -26,6 +26,7 @@ public sealed partial class DocsTests
         ["Network:Name"] = "docs",
         ["Network:Secret"] = "6461776e6461776e6461776e6461776e6461776e6461776e6461776e6461776e",
         ["Security:Owners"] = "0=",
+        ["Telemetry:Endpoint"] = "http://127.0.0.1:9",
         ["Security:Encryption"] = "Required",
         ["Security:CheckpointEvery"] = "64",
         ["Security:RekeyAfter"] = "00:10:00",

@@ -14,9 +14,9 @@ public sealed class StartTests : IDisposable
     [Fact]
     public async Task UnknownKeysAndBadValuesAreAllNamed()
     {
-        var outcome = await RunAsync("Moed=hybrid", "Mode=sideways", "McpServers:x:Comand=y", "Gateway:Url=http://0.0.0.0:0");
+        var outcome = await RunAsync("Moed=hybrid", "Mode=Side ways", "McpServers:x:Comand=y", "Gateway:Url=http://0.0.0.0:0");
         Assert.Equal(2, outcome.Exit);
-        foreach (var word in new[] { "Moed", "sideways", "Comand", "0.0.0.0" })
+        foreach (var word in new[] { "Moed", "Side ways", "Comand", "0.0.0.0" })
         {
             Assert.Contains(word, outcome.Err, StringComparison.Ordinal);
         }

@@ -141,7 +141,7 @@ public sealed class RelayTests : IAsyncLifetime
         Assert.Equal(before, _two.Router.Relay.Envelopes);
 
         link.TrySend(LinkFrame.Envelope, Envelope(EnvelopeKind.Segment, _a.Id, _b.Id), default);
-        await Eventually.HoldsAsync(() => _two.Router.Relay.Envelopes == before + 1);
+        await Eventually.HoldsAsync(() => _two.Router.Relay.Envelopes > before);
     }
 
     [Fact]
