@@ -26,6 +26,10 @@ internal sealed partial class Floods(INodeIdentity self, LinkTable links, FoundW
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(50);
     private const int Burst = 100;
 
+    // Of this node itself: each costs every node of the network a signature, and after a partition a node misses many at once.
+    private static readonly TimeSpan OwnInterval = TimeSpan.FromSeconds(1);
+    private const int OwnBurst = 8;
+
     private const int NonceSize = 16;
     private const int SeekBody = sizeof(ulong) + NonceSize;
     private const int SignedSize = 1 + 2 * NodeId.Size + SeekBody;
@@ -36,6 +40,7 @@ internal sealed partial class Floods(INodeIdentity self, LinkTable links, FoundW
     private readonly Queue<(UInt128 Id, long Until)> _order = new();
     private readonly Dictionary<ILink, Gcra> _limits = [];
     private readonly long _started = time.GetTimestamp();
+    private readonly Gcra _own = new(OwnInterval, OwnBurst);
     private long _passed;
 
     private sealed class Asked(ILink? from, NodeId target)
@@ -52,8 +57,17 @@ internal sealed partial class Floods(INodeIdentity self, LinkTable links, FoundW
     public long Passed => Interlocked.Read(ref _passed);
 
     /// <summary>Asks everybody for a way to a node.</summary>
-    public void Seek(NodeId target)
+    /// <returns>False where this node has asked too often lately.</returns>
+    public bool Seek(NodeId target)
     {
+        lock (_lock)
+        {
+            if (!_own.TryTake(time.GetElapsedTime(_started)))
+            {
+                return false;
+            }
+        }
+
         Span<byte> payload = stackalloc byte[SeekBody + Signatures.Size];
         BinaryPrimitives.WriteUInt64BigEndian(payload, (ulong)(time.GetUtcNow() + Lifetime).ToUnixTimeMilliseconds());
         entropy.Bytes(NonceSize).CopyTo(payload[sizeof(ulong)..]);
@@ -65,6 +79,8 @@ internal sealed partial class Floods(INodeIdentity self, LinkTable links, FoundW
         {
             PassOn(header, payload, null);
         }
+
+        return true;
     }
 
     /// <summary>Takes a question.</summary>
@@ -84,7 +100,7 @@ internal sealed partial class Floods(INodeIdentity self, LinkTable links, FoundW
             return;
         }
 
-        if (!Signatures.Verify(header.Source, SigningLabel.Flood, signed, payload[SeekBody..]))
+        if (!KnownSignatures.Shared.Verify(header.Source, SigningLabel.Flood, signed, payload[SeekBody..]))
         {
             // Who passes on what holds never sends such a thing.
             LogForged(from.Remote.ToShortString());
@@ -129,7 +145,7 @@ internal sealed partial class Floods(INodeIdentity self, LinkTable links, FoundW
 
         Span<byte> signed = stackalloc byte[1 + 2 * NodeId.Size + FoundBody];
         Identify(header, payload[..FoundBody], signed);
-        if (!Signatures.Verify(header.Source, SigningLabel.Flood, signed, payload[FoundBody..]))
+        if (!KnownSignatures.Shared.Verify(header.Source, SigningLabel.Flood, signed, payload[FoundBody..]))
         {
             LogForged(from.Remote.ToShortString());
             _ = from.CloseAsync(LinkEnd.Protocol, "an answer to a flood whose signature is wrong");

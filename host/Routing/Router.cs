@@ -102,7 +102,7 @@ internal sealed partial class Router : IEnvelopePort
     public IReadOnlyList<Route> Routes(IEnumerable<NodeId> nodes) => [.. _paths.Used(Paths.Forgotten).Select(used => used.Target).Union(nodes).Order().Select(RouteTo)];
 
     /// <summary>Asks everybody for a way to a node.</summary>
-    public void Seek(NodeId target) => _floods.Seek(target);
+    public bool Seek(NodeId target) => _floods.Seek(target);
 
     /// <summary>Ways that floods have found and that are in use stay known.</summary>
     public void KeepFound(TimeSpan within)
