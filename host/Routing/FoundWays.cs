@@ -15,6 +15,9 @@ internal sealed class FoundWays(TimeProvider time)
     private readonly Lock _lock = new();
     private readonly Dictionary<NodeId, (NodeId Over, long Since)> _ways = [];
 
+    /// <summary>Raised with a node that is found over another neighbour than before; outside the lock.</summary>
+    public event Action<NodeId>? Added;
+
     public NodeId? Find(NodeId node)
     {
         lock (_lock)
@@ -25,8 +28,10 @@ internal sealed class FoundWays(TimeProvider time)
 
     public void Add(NodeId node, NodeId over)
     {
+        bool isNew;
         lock (_lock)
         {
+            isNew = !_ways.TryGetValue(node, out var known) || known.Over != over || time.GetElapsedTime(known.Since) >= Lifetime;
             if (_ways.Count >= Max && !_ways.ContainsKey(node))
             {
                 Sweep();
@@ -38,6 +43,11 @@ internal sealed class FoundWays(TimeProvider time)
             }
 
             _ways[node] = (over, time.GetTimestamp());
+        }
+
+        if (isNew)
+        {
+            Added?.Invoke(node);
         }
     }
 

@@ -64,28 +64,18 @@ internal sealed class Paths(Func<NodeId, RoutePlan> plan, Func<NodeId, NodeId, b
         : path.Hop is { } hop && hop.Version == Volatile.Read(ref _version) ? hop
         : Choose(target, path);
 
-    /// <summary>True where something was sent to the node lately.</summary>
-    public bool IsInUse(NodeId node) => _paths.ContainsKey(node);
-
-    /// <summary>The network changed: what was chosen is looked at again before it is used.</summary>
-    public void Invalidate() => Interlocked.Increment(ref _version);
-
     /// <summary>Looks at all again.</summary>
     /// <returns>Nodes to which the way is another now.</returns>
     public List<NodeId> Refresh()
     {
-        Invalidate();
+        // What is asked for meanwhile is chosen anew as well.
+        Interlocked.Increment(ref _version);
         var changed = new List<NodeId>();
         foreach (var (target, path) in _paths)
         {
-            var link = Choose(target, path).Link;
-            lock (path)
+            if (IsChanged(target, path))
             {
-                if (!ReferenceEquals(link, path.Told))
-                {
-                    path.Told = link;
-                    changed.Add(target);
-                }
+                changed.Add(target);
             }
 
             if (time.GetElapsedTime(path.UsedAt) > Forgotten)
@@ -98,6 +88,10 @@ internal sealed class Paths(Func<NodeId, RoutePlan> plan, Func<NodeId, NodeId, b
         changed.Sort();
         return changed;
     }
+
+    /// <summary>Looks at one again.</summary>
+    /// <returns>True where the way to the node is another now; false too where nothing was sent to it lately.</returns>
+    public bool Refresh(NodeId target) => _paths.TryGetValue(target, out var path) && IsChanged(target, path);
 
     /// <summary>A hop failed: it is passed over for a while.</summary>
     /// <param name="isDead">It surely leads nowhere; one that only stalled is used where there is no other.</param>
@@ -121,6 +115,17 @@ internal sealed class Paths(Func<NodeId, RoutePlan> plan, Func<NodeId, NodeId, b
     /// <summary>Nodes that something was sent to within this time, with the hop in use; in the order of their NodeIds.</summary>
     public IReadOnlyList<(NodeId Target, ILink? Link)> Used(TimeSpan within) =>
         [.. _paths.Where(p => p.Value.UsedAt != 0 && time.GetElapsedTime(p.Value.UsedAt) < within).Select(p => (p.Key, Peek(p.Key).Link)).OrderBy(p => p.Key)];
+
+    private bool IsChanged(NodeId target, Path path)
+    {
+        var link = Choose(target, path).Link;
+        lock (path)
+        {
+            var isChanged = !ReferenceEquals(link, path.Told);
+            path.Told = link;
+            return isChanged;
+        }
+    }
 
     private Hop Choose(NodeId target, Path? path)
     {

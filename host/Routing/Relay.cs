@@ -86,7 +86,7 @@ internal sealed partial class Relay(RelayOptions options, Paths ways, TimeProvid
 
     private RelayQueue QueueOf(ILink to)
     {
-        var queue = _queues.GetOrAdd(to, static link => new(link));
+        var queue = _queues.GetOrAdd(to, static (link, time) => new(link, time), time);
         if (to.Ended.IsCompleted)
         {
             // It went down in between, and nobody else will.

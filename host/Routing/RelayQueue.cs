@@ -7,12 +7,15 @@ namespace Dawn.Routing;
 /// What waits to be passed on over one link: a line for each session, served in turn by bytes (deficit round robin: Shreedhar, Varghese, 1996), so that one that sends a lot delays itself alone.
 /// Thread-safe.
 /// </summary>
-internal sealed class RelayQueue(ILink link) : IDisposable
+internal sealed class RelayQueue(ILink link, TimeProvider time) : IDisposable
 {
     /// <summary>What one session may have waiting here: what it has on the way at most, so that a slow link drops nothing of an honest one.</summary>
     public const int MaxLine = Sessions.SendQueue.MaxBytes + Sessions.SendQueue.MaxBytes / 4;
 
     private const int Quantum = 32 * 1024;
+
+    // Between attempts at a link that says it has room and then takes nothing: one that is closing does so until it is down.
+    private static readonly TimeSpan RoomPause = TimeSpan.FromMilliseconds(10);
 
     private readonly Lock _lock = new();
     private readonly Dictionary<(NodeId Source, NodeId Target, ulong Tag), Line> _lines = [];
@@ -99,13 +102,19 @@ internal sealed class RelayQueue(ILink link) : IDisposable
             while (true)
             {
                 await link.WaitForRoomAsync(_end.Token);
+                bool anySent;
                 lock (_lock)
                 {
-                    if (_end.IsCancellationRequested || !Serve())
+                    if (_end.IsCancellationRequested || !Serve(out anySent))
                     {
                         _isWaiting = false;
                         return;
                     }
+                }
+
+                if (!anySent)
+                {
+                    await Task.Delay(RoomPause, time, _end.Token);
                 }
             }
         }
@@ -116,8 +125,9 @@ internal sealed class RelayQueue(ILink link) : IDisposable
     }
 
     // Sends until the link is full; false once nothing waits.
-    private bool Serve()
+    private bool Serve(out bool anySent)
     {
+        anySent = false;
         while (_turns.TryPeek(out var line))
         {
             line.Deficit += Quantum;
@@ -129,6 +139,7 @@ internal sealed class RelayQueue(ILink link) : IDisposable
                     return true;
                 }
 
+                anySent = true;
                 line.Envelopes.Dequeue();
                 line.Bytes -= next.Length;
                 line.Deficit -= next.Length;

@@ -173,11 +173,9 @@ internal sealed partial class Router : IEnvelopePort
         {
             case EnvelopeKind.Seek:
                 _floods.OnSeek(from, header, payload);
-                OnKnown(header.Source);
                 break;
             case EnvelopeKind.Found:
                 _floods.OnFound(from, header, payload);
-                OnKnown(header.Source);
                 break;
             case EnvelopeKind.Undeliverable when payload.Length == Relay.UndeliverableSize && (UndeliverableCode)payload[^1] != UndeliverableCode.NoSession:
                 OnUndeliverable(from, header, payload);
@@ -221,12 +219,16 @@ internal sealed partial class Router : IEnvelopePort
     // What is known of a node has changed, as where it can be reached.
     private void OnKnown(NodeId node)
     {
-        _topology.Invalidate();
-        Onward.Invalidate();
-        _paths.Invalidate();
-        if (_paths.IsInUse(node))
+        if (_links.TryGet(node, out _))
         {
-            Tell(_paths.Refresh());
+            _topology.Invalidate();
+        }
+
+        // The node's own way alone: this comes with each record, each peer and each flood. What it means for others shows at the next tick.
+        Onward.Refresh(node);
+        if (_paths.Refresh(node))
+        {
+            Tell([node]);
         }
     }
 

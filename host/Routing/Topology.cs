@@ -24,6 +24,7 @@ internal sealed class Topology
         (_self, _links, _peers, _records, _hubs, _found) = (self, links, peers, records, hubs, found);
         peers.Changed += node => Known?.Invoke(node);
         records.Changed += node => Known?.Invoke(node);
+        found.Added += node => Known?.Invoke(node);
     }
 
     /// <summary>Raised with a node of which something else is known now.</summary>

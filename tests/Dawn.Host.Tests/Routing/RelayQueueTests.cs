@@ -1,6 +1,7 @@
 using Dawn.Links;
 using Dawn.Routing;
 using Dawn.Tests.Membership;
+using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
 namespace Dawn.Tests.Routing;
@@ -11,12 +12,13 @@ public sealed class RelayQueueTests
     private const int Payload = 16 * 1024;
 
     private readonly ToyLink _to = new(TestNetworkNodes.Of(9)) { IsFull = true };
+    private readonly FakeTimeProvider _time = new();
     private readonly RelayMemory _memory = new(64 * 1024 * 1024);
 
     [Fact]
     public async Task A_session_that_sends_a_lot_delays_itself_alone()
     {
-        using var queue = new RelayQueue(_to);
+        using var queue = new RelayQueue(_to, _time);
         var account = Account();
         for (var i = 0; i < 100; i++)
         {
@@ -37,7 +39,7 @@ public sealed class RelayQueueTests
     [Fact]
     public async Task What_came_first_of_a_session_leaves_first()
     {
-        using var queue = new RelayQueue(_to);
+        using var queue = new RelayQueue(_to, _time);
         var account = Account();
         for (ulong i = 0; i < 50; i++)
         {
@@ -52,7 +54,7 @@ public sealed class RelayQueueTests
     [Fact]
     public void One_session_may_have_so_much_waiting_and_no_more()
     {
-        using var queue = new RelayQueue(_to);
+        using var queue = new RelayQueue(_to, _time);
         var account = Account();
         var taken = Enumerable.Range(0, 1_000).Count(_ => queue.TryAdd(account, Header(tag: 1), new byte[Payload]));
         Assert.Equal(RelayQueue.MaxLine / (EnvelopeHeader.Size + Payload), taken);
@@ -62,7 +64,7 @@ public sealed class RelayQueueTests
     [Fact]
     public void One_neighbour_may_fill_a_quarter_of_the_memory()
     {
-        using var queue = new RelayQueue(_to);
+        using var queue = new RelayQueue(_to, _time);
         var (greedy, other) = (Account(), Account());
         var taken = 0L;
         for (ulong tag = 0; tag < 2_000 && queue.TryAdd(greedy, Header(tag), new byte[Payload]); tag++)
@@ -77,13 +79,29 @@ public sealed class RelayQueueTests
     [Fact]
     public void When_the_link_goes_all_is_given_back()
     {
-        var queue = new RelayQueue(_to);
+        var queue = new RelayQueue(_to, _time);
         var account = Account();
         Assert.True(queue.TryAdd(account, Header(1), new byte[Payload]));
         queue.Dispose();
         Assert.Equal(0, _memory.Used);
         Assert.False(queue.TryAdd(account, Header(1), new byte[Payload]));
         Assert.Equal(0, _memory.Used);
+    }
+
+    [Fact]
+    public async Task A_link_that_is_closing_is_not_asked_in_a_loop()
+    {
+        // It says that it has room, as a closing link does, and takes nothing.
+        var asked = 0;
+        var closing = new ClosingLink(() => Interlocked.Increment(ref asked));
+        using var queue = new RelayQueue(closing, _time);
+        Assert.True(queue.TryAdd(Account(), Header(1), new byte[Payload]));
+        await Eventually.HoldsAsync(() => asked == 2);
+        for (var pauses = 3; pauses < 10; pauses++)
+        {
+            _time.Advance(TimeSpan.FromMilliseconds(10));
+            await Eventually.HoldsAsync(() => asked == pauses);
+        }
     }
 
     [Fact]
@@ -107,6 +125,37 @@ public sealed class RelayQueueTests
     {
         EnvelopeHeader.TryRead([.. envelope[..EnvelopeHeader.Size], .. new byte[Payload]], out var header);
         return header;
+    }
+
+    private sealed class ClosingLink(Action onAsked) : ILink
+    {
+        public NodeId Remote => TestNetworkNodes.Of(9);
+
+        public Identity.Certificate? Certificate => null;
+
+        public ReadOnlyMemory<byte>? TicketId => null;
+
+        public bool IsInitiator => true;
+
+        public bool IsSealed => true;
+
+        public int Epoch => 0;
+
+        public Uri Address { get; } = new("mem://toy:1");
+
+        public TimeSpan? RoundTrip => null;
+
+        public Task<LinkEnd> Ended { get; } = new TaskCompletionSource<LinkEnd>().Task;
+
+        public bool TrySend(LinkFrame type, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body)
+        {
+            onAsked();
+            return false;
+        }
+
+        public ValueTask WaitForRoomAsync(CancellationToken cancellationToken) => default;
+
+        public ValueTask CloseAsync(LinkEnd reason, string? text = null) => default;
     }
 
     private static class TestNetworkNodes
