@@ -69,7 +69,9 @@ internal sealed partial class PathFinder(Router router, Lazy<LinkKeeper> keeper,
     public bool IsUsed(NodeId node) => sessions().Any(remote => remote == node || router.HopTo(remote) == node);
 
     /// <inheritdoc/>
-    public Task OpenPathAsync(NodeId node, CancellationToken cancellationToken)
+    public Task OpenPathAsync(NodeId node, CancellationToken cancellationToken) => SearchAsync(node, mayFlood: true, cancellationToken);
+
+    private Task SearchAsync(NodeId node, bool mayFlood, CancellationToken cancellationToken)
     {
         if (router.CanReach(node))
         {
@@ -86,14 +88,14 @@ internal sealed partial class PathFinder(Router router, Lazy<LinkKeeper> keeper,
                     throw new MeshException(MeshError.Limit, $"This node looks for ways to {MaxSearches} nodes already, as many as it may at once; try again in {Patience.TotalSeconds:0} s. Nothing was sent.");
                 }
 
-                _searches.Add(node, search = SearchAsync(node));
+                _searches.Add(node, search = RunAsync(node, mayFlood));
             }
         }
 
         return search.WaitAsync(cancellationToken);
     }
 
-    private async Task SearchAsync(NodeId node)
+    private async Task RunAsync(NodeId node, bool mayFlood)
     {
         await Task.Yield();
         using var patience = new CancellationTokenSource(Patience, time);
@@ -102,7 +104,7 @@ internal sealed partial class PathFinder(Router router, Lazy<LinkKeeper> keeper,
         try
         {
             var plan = router.Plan(node);
-            if (await TryDialAsync(node, plan, causes => cause ??= causes, either.Token) || (plan.MayFlood && await TryFloodAsync(node, either.Token)))
+            if (await TryDialAsync(node, plan, causes => cause ??= causes, either.Token) || (mayFlood && plan.MayFlood && await TryFloodAsync(node, either.Token)))
             {
                 return;
             }
@@ -249,7 +251,8 @@ internal sealed partial class PathFinder(Router router, Lazy<LinkKeeper> keeper,
         {
             try
             {
-                await OpenPathAsync(node, _stop.Token);
+                // Who says how to reach it is reached so again, or not at all: after a partition half of the network misses the other half, and must not flood for it.
+                await SearchAsync(node, mayFlood: !router.NamesWay(node), _stop.Token);
             }
             catch (Exception e) when (e is MeshException or OperationCanceledException)
             {

@@ -101,6 +101,9 @@ internal sealed partial class Router : IEnvelopePort
     /// <summary>The ways that something was sent over lately, and those to these nodes; in the order of their NodeIds.</summary>
     public IReadOnlyList<Route> Routes(IEnumerable<NodeId> nodes) => [.. _paths.Used(Paths.Forgotten).Select(used => used.Target).Union(nodes).Order().Select(RouteTo)];
 
+    /// <inheritdoc cref="Topology.NamesWay"/>
+    public bool NamesWay(NodeId node) => _topology.NamesWay(node);
+
     /// <summary>Asks everybody for a way to a node.</summary>
     public bool Seek(NodeId target) => _floods.Seek(target);
 

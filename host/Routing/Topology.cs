@@ -51,5 +51,8 @@ internal sealed class Topology
         };
     }
 
+    /// <summary>True where the node itself says how to reach it, whether or not that works now: by an address, or over relays.</summary>
+    public bool NamesWay(NodeId node) => _peers.Find(node) is { TellsAddresses: true } || _records.Find(node) is { Relays.IsEmpty: false };
+
     public static TimeSpan? CostOf(ILink link) => link.RoundTrip is { } roundTrip ? roundTrip * (1 + CostOfFullQueue * link.Load) : null;
 }
