@@ -14,7 +14,7 @@ public sealed class SweepTests
     [InlineData("crashes", 30, 6)]
     [InlineData("byzantine", 20, 4)]
     [InlineData("relays", 30, 4)]
-    [InlineData("everything", 30, 5)]
+    [InlineData("everything", 40, 10)]
     public async Task EverySeedHolds(string scenario, int nodes, int seeds)
     {
         var runs = await Runs.HoldAsync(TestContext.Current.CancellationToken, "--scenario", scenario, "--nodes", $"{nodes}", "--sweep", $"{seeds}");
@@ -26,11 +26,11 @@ public sealed class SweepTests
     }
 
     [Fact(Timeout = Limit)]
-    public async Task SixtyNodesHold()
+    public async Task TwoHundredNodesHold()
     {
-        var run = Assert.Single(await Runs.HoldAsync(TestContext.Current.CancellationToken, "--scenario", "everything", "--nodes", "60"));
+        var run = Assert.Single(await Runs.HoldAsync(TestContext.Current.CancellationToken, "--scenario", "everything", "--nodes", "200"));
 
-        Assert.True(run.Links >= 120, $"{run.Links} links");
+        Assert.True(run.Links >= 400, $"{run.Links} links");
         Assert.True(run.ChangeRounds is >= 3 and <= 12, $"a change takes {run.ChangeRounds} rounds");
     }
 
