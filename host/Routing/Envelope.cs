@@ -35,6 +35,25 @@ internal enum UndeliverableCode : byte
     NoSession = 3,
 }
 
+/// <summary>The payload of <see cref="EnvelopeKind.Undeliverable"/>: the id of the lost envelope and a code (docs/protocol.md, "Envelope").</summary>
+internal static class Undeliverable
+{
+    public const int Size = sizeof(ulong) + 1;
+
+    public static void Write(Span<byte> to, ulong lost, UndeliverableCode code)
+    {
+        BinaryPrimitives.WriteUInt64BigEndian(to, lost);
+        to[Size - 1] = (byte)code;
+    }
+
+    /// <summary>False for a payload of another length.</summary>
+    public static bool TryRead(ReadOnlySpan<byte> payload, out UndeliverableCode code)
+    {
+        code = payload.Length == Size ? (UndeliverableCode)payload[^1] : default;
+        return payload.Length == Size;
+    }
+}
+
 /// <summary>Bits of an envelope's flags.</summary>
 [Flags]
 internal enum EnvelopeFlags : byte

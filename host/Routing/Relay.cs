@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using Dawn.Links;
 
@@ -20,9 +19,6 @@ internal sealed partial class Relay(RelayOptions options, Paths ways, TimeProvid
     // A word for each envelope that is dropped would double the load of whoever floods this node.
     private static readonly TimeSpan HintEvery = TimeSpan.FromMilliseconds(5);
     private const int HintBurst = 50;
-
-    // docs/protocol.md, "Envelope": the id of the lost envelope and a code.
-    public const int UndeliverableSize = sizeof(ulong) + 1;
 
     private static readonly TimeSpan LogEvery = TimeSpan.FromMinutes(1);
 
@@ -104,10 +100,9 @@ internal sealed partial class Relay(RelayOptions options, Paths ways, TimeProvid
             return;
         }
 
-        Span<byte> envelope = stackalloc byte[EnvelopeHeader.Size + UndeliverableSize];
-        new EnvelopeHeader(EnvelopeKind.Undeliverable, 0, EnvelopeHeader.DefaultHopLimit, lost.Id, lost.Target, lost.Source, lost.Tag, UndeliverableSize).Write(envelope);
-        BinaryPrimitives.WriteUInt64BigEndian(envelope[EnvelopeHeader.Size..], lost.Id);
-        envelope[^1] = (byte)code;
+        Span<byte> envelope = stackalloc byte[EnvelopeHeader.Size + Undeliverable.Size];
+        new EnvelopeHeader(EnvelopeKind.Undeliverable, 0, EnvelopeHeader.DefaultHopLimit, lost.Id, lost.Target, lost.Source, lost.Tag, Undeliverable.Size).Write(envelope);
+        Undeliverable.Write(envelope[EnvelopeHeader.Size..], lost.Id, code);
         from.TrySend(LinkFrame.Envelope, envelope, default);
     }
 

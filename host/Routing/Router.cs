@@ -180,8 +180,8 @@ internal sealed partial class Router : IEnvelopePort
             case EnvelopeKind.Found:
                 _floods.OnFound(from, header, payload);
                 break;
-            case EnvelopeKind.Undeliverable when payload.Length == Relay.UndeliverableSize && (UndeliverableCode)payload[^1] != UndeliverableCode.NoSession:
-                OnUndeliverable(from, header, payload);
+            case EnvelopeKind.Undeliverable when Undeliverable.TryRead(payload, out var code) && code != UndeliverableCode.NoSession:
+                OnUndeliverable(from, header, payload, code);
                 break;
             case EnvelopeKind.Trace when header.HopLimit <= 1 || header.Target == _self.Id:
                 Traces.OnTrace(from, header, payload);
@@ -199,9 +199,8 @@ internal sealed partial class Router : IEnvelopePort
     }
 
     // A hint that anybody on the way could give: it moves what it names to another way, or makes it slower, which whoever is on the way could bring about as well.
-    private void OnUndeliverable(ILink from, in EnvelopeHeader header, ReadOnlySpan<byte> payload)
+    private void OnUndeliverable(ILink from, in EnvelopeHeader header, ReadOnlySpan<byte> payload, UndeliverableCode code)
     {
-        var code = (UndeliverableCode)payload[^1];
         var ways = header.Target == _self.Id ? _paths : Onward;
         if (code == UndeliverableCode.NoRoute && ways.Avoid(header.Source, from.Remote, PauseAfterNoRoute, isDead: true))
         {

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using Dawn.Noise;
 using Dawn.Routing;
 
@@ -332,9 +331,8 @@ internal sealed partial class SessionTable
             _lastTold = time.GetTimestamp();
         }
 
-        Span<byte> payload = stackalloc byte[UndeliverableSize];
-        BinaryPrimitives.WriteUInt64BigEndian(payload, header.Id);
-        payload[^1] = (byte)UndeliverableCode.NoSession;
+        Span<byte> payload = stackalloc byte[Undeliverable.Size];
+        Undeliverable.Write(payload, header.Id, UndeliverableCode.NoSession);
         _outlet.TrySend(EnvelopeKind.Undeliverable, header.Source, header.Tag, payload);
     }
 }

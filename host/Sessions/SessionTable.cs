@@ -38,9 +38,6 @@ internal sealed partial class SessionTable(
 
     private static readonly TimeSpan RoomPause = TimeSpan.FromMilliseconds(10);
 
-    // docs/protocol.md, "Envelope": the id of the lost envelope and a code.
-    private const int UndeliverableSize = 8 + 1;
-
     private readonly EnvelopeOutlet _outlet = new(port, identity.Id, entropy);
     private readonly SessionHandshakes _handshakes = new(settings, identity, entropy, time);
     private readonly SessionSigning _signing = new(identity, settings.CheckpointEvery, settings.Evidence);
@@ -224,7 +221,7 @@ internal sealed partial class SessionTable(
                     break;
             }
         }
-        else if (header.Kind == EnvelopeKind.Undeliverable && payload.Length == UndeliverableSize && payload[^1] == (byte)UndeliverableCode.NoSession)
+        else if (header.Kind == EnvelopeKind.Undeliverable && Undeliverable.TryRead(payload, out var code) && code == UndeliverableCode.NoSession)
         {
             Find(header.Source, header.Tag)?.Doubt();
         }

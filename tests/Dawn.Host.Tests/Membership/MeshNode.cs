@@ -198,6 +198,13 @@ internal sealed class MeshNode : IAsyncDisposable, IRecordPublisher
         return record;
     }
 
+    /// <summary>Gives this node a record of another, newer than the one it has, as gossip would.</summary>
+    public void Know(MeshNode other, ImmutableArray<NodeId> relays, params ImmutableArray<Uri> addresses)
+    {
+        var sequence = Math.Max((Records.Find(other.Id)?.Sequence ?? 0) + 1, (ulong)_time.GetUtcNow().ToUnixTimeMilliseconds());
+        Records.Put(NodeRecord.Sign(other.Self, sequence, _time.GetUtcNow(), other.Encryption, addresses, [], out _, isRelay: true, relays), out _);
+    }
+
     /// <summary>Says something to the echo of another node and returns what came back.</summary>
     public async Task<string> CallAsync(MeshNode other)
     {

@@ -18,6 +18,12 @@ internal sealed class ToyLink(NodeId remote) : ILink
     /// <summary>Takes nothing: the other end does not read.</summary>
     public bool IsFull { get; set; }
 
+    /// <summary>Takes nothing and says that it has room, as while it ends.</summary>
+    public bool IsClosing { get; init; }
+
+    /// <summary>How often it took nothing.</summary>
+    public int Refusals { get; private set; }
+
     /// <summary>What the link was closed for.</summary>
     public string? Violation { get; private set; }
 
@@ -41,8 +47,9 @@ internal sealed class ToyLink(NodeId remote) : ILink
 
     public bool TrySend(LinkFrame type, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body)
     {
-        if (IsFull || _ended.Task.IsCompleted)
+        if (IsFull || IsClosing || _ended.Task.IsCompleted)
         {
+            Refusals++;
             return false;
         }
 

@@ -91,16 +91,14 @@ public sealed class RelayQueueTests
     [Fact]
     public async Task A_link_that_is_closing_is_not_asked_in_a_loop()
     {
-        // It says that it has room, as a closing link does, and takes nothing.
-        var asked = 0;
-        var closing = new ClosingLink(() => Interlocked.Increment(ref asked));
+        var closing = new ToyLink(TestNetworkNodes.Of(9)) { IsClosing = true };
         using var queue = new RelayQueue(closing, _time);
         Assert.True(queue.TryAdd(Account(), Header(1), new byte[Payload]));
-        await Eventually.HoldsAsync(() => asked == 2);
+        await Eventually.HoldsAsync(() => closing.Refusals == 2);
         for (var pauses = 3; pauses < 10; pauses++)
         {
             _time.Advance(TimeSpan.FromMilliseconds(10));
-            await Eventually.HoldsAsync(() => asked == pauses);
+            await Eventually.HoldsAsync(() => closing.Refusals == pauses);
         }
     }
 
@@ -125,37 +123,6 @@ public sealed class RelayQueueTests
     {
         EnvelopeHeader.TryRead([.. envelope[..EnvelopeHeader.Size], .. new byte[Payload]], out var header);
         return header;
-    }
-
-    private sealed class ClosingLink(Action onAsked) : ILink
-    {
-        public NodeId Remote => TestNetworkNodes.Of(9);
-
-        public Identity.Certificate? Certificate => null;
-
-        public ReadOnlyMemory<byte>? TicketId => null;
-
-        public bool IsInitiator => true;
-
-        public bool IsSealed => true;
-
-        public int Epoch => 0;
-
-        public Uri Address { get; } = new("mem://toy:1");
-
-        public TimeSpan? RoundTrip => null;
-
-        public Task<LinkEnd> Ended { get; } = new TaskCompletionSource<LinkEnd>().Task;
-
-        public bool TrySend(LinkFrame type, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body)
-        {
-            onAsked();
-            return false;
-        }
-
-        public ValueTask WaitForRoomAsync(CancellationToken cancellationToken) => default;
-
-        public ValueTask CloseAsync(LinkEnd reason, string? text = null) => default;
     }
 
     private static class TestNetworkNodes

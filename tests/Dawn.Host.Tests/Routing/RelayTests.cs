@@ -35,8 +35,10 @@ public sealed class RelayTests : IAsyncLifetime
 
         foreach (var node in _nodes)
         {
-            Know(node, _a, _one.Id, _two.Id);
-            Know(node, _b, _one.Id, _two.Id);
+            foreach (var end in new[] { _a, _b }.Where(end => end != node))
+            {
+                node.Know(end, [_one.Id, _two.Id]);
+            }
         }
     }
 
@@ -87,7 +89,7 @@ public sealed class RelayTests : IAsyncLifetime
     public async Task Without_any_way_the_caller_is_told_that_nothing_was_sent()
     {
         var stranger = Node();
-        Know(_a, stranger);
+        _a.Know(stranger, []);
         var call = _a.CallAsync(stranger);
         await Eventually.HoldsAsync(() => call.IsCompleted, () => _time.Advance(TimeSpan.FromMilliseconds(100)));
         var refused = await Assert.ThrowsAsync<MeshException>(() => call);
@@ -102,7 +104,7 @@ public sealed class RelayTests : IAsyncLifetime
         Assert.NotEqual(_b.Id, _a.Router.HopTo(_b.Id));
         var session = Assert.Single(_a.Sessions.Sessions());
         await _b.ListenAsync();
-        Know(_a, _b, [_b.Address], _one.Id, _two.Id);
+        _a.Know(_b, [_one.Id, _two.Id], _b.Address);
         await _a.Paths.StartAsync(Cancel);
         await Eventually.HoldsAsync(() => _a.Router.HopTo(_b.Id) == _b.Id, () => _time.Advance(TimeSpan.FromSeconds(1)));
 
@@ -193,17 +195,5 @@ public sealed class RelayTests : IAsyncLifetime
         var node = new MeshNode(_network, _time);
         _nodes.Add(node);
         return node;
-    }
-
-    private void Know(MeshNode at, MeshNode of, params NodeId[] relays) => Know(at, of, [], relays);
-
-    private void Know(MeshNode at, MeshNode of, Uri[] addresses, params NodeId[] relays)
-    {
-        var sequence = Math.Max((at.Records.Find(of.Id)?.Sequence ?? 0) + 1, (ulong)_time.GetUtcNow().ToUnixTimeMilliseconds());
-        var record = NodeRecord.Sign(of.Self, sequence, _time.GetUtcNow(), of.Encryption, [.. addresses], [], out _, isRelay: true, [.. relays]);
-        if (at != of)
-        {
-            at.Records.Put(record, out _);
-        }
     }
 }

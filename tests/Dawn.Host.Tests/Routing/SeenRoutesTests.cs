@@ -25,7 +25,7 @@ public sealed class SeenRoutesTests : IAsyncLifetime
         (_a, _relay, _b) = (new(_network, _time), await new MeshNode(_network, _time).ListenAsync(), new(_network, _time));
         await _a.LinkToAsync(_relay);
         await _b.LinkToAsync(_relay);
-        Know(_b, _a, _relay.Id);
+        _b.Know(_a, [_relay.Id]);
     }
 
     public async ValueTask DisposeAsync()
@@ -38,7 +38,7 @@ public sealed class SeenRoutesTests : IAsyncLifetime
     [Fact]
     public async Task A_trace_over_a_relay_shows_two_hops()
     {
-        Know(_a, _b, _relay.Id);
+        _a.Know(_b, [_relay.Id]);
         var path = await TraceAsync(_b.Id);
         Assert.True(path.IsComplete);
         Assert.Equal([(1, _relay.Id), (2, _b.Id)], path.Hops.Select(hop => (hop.Hop, hop.Node!.Value)));
@@ -60,7 +60,7 @@ public sealed class SeenRoutesTests : IAsyncLifetime
     [Fact]
     public async Task A_way_that_a_flood_found_is_followed_too()
     {
-        Know(_a, _b);
+        _a.Know(_b, []);
         await _a.Paths.OpenPathAsync(_b.Id, Cancel).WaitAsync(MeshNode.Patience, Cancel);
         Assert.Equal(RouteKind.Found, _a.Router.RouteTo(_b.Id).Kind);
         var path = await TraceAsync(_b.Id);
@@ -72,7 +72,7 @@ public sealed class SeenRoutesTests : IAsyncLifetime
     public async Task Of_a_way_that_ends_before_its_target_the_rest_is_seen()
     {
         await using var gone = new MeshNode(_network, _time);
-        Know(_a, gone, _relay.Id);
+        _a.Know(gone, [_relay.Id]);
         var tracing = _a.Router.Traces.TraceAsync(gone.Id, Cancel);
         await Eventually.HoldsAsync(() => tracing.IsCompleted, () => _time.Advance(TimeSpan.FromMilliseconds(100)));
         var path = await tracing;
@@ -95,7 +95,7 @@ public sealed class SeenRoutesTests : IAsyncLifetime
             before.Keys.Order(StringComparer.Ordinal));
         Assert.Equal(0, before["dawn.relay.envelopes"]);
 
-        Know(_a, _b, _relay.Id);
+        _a.Know(_b, [_relay.Id]);
         Assert.Contains("say", await _a.CallAsync(_b), StringComparison.Ordinal);
         var (after, own) = (Read(ofRelay), Read(ofA));
         // At least three messages of the handshake, and a segment each way.
@@ -106,20 +106,12 @@ public sealed class SeenRoutesTests : IAsyncLifetime
         Assert.Equal(1, own["dawn.sessions open"] + own["dawn.sessions opening"]);
 
         await using var gone = new MeshNode(_network, _time);
-        Know(_a, gone, _relay.Id);
+        _a.Know(gone, [_relay.Id]);
         Assert.True(_a.Router.TrySend(new(EnvelopeKind.Segment, 0, 16, 1, _a.Id, gone.Id, 0, 0), default));
         await Eventually.HoldsAsync(() => Read(ofRelay)["dawn.relay.dropped no_route"] == after["dawn.relay.dropped no_route"] + 1);
     }
 
     private async Task<TracedPath> TraceAsync(NodeId target) => await _a.Router.Traces.TraceAsync(target, Cancel).WaitAsync(MeshNode.Patience, Cancel);
-
-    /// <summary>Gives one the record of another, as gossip would.</summary>
-    private void Know(MeshNode one, MeshNode other, params NodeId[] relays)
-    {
-        var sequence = (ulong)_time.GetUtcNow().ToUnixTimeMilliseconds() + (ulong)relays.Length;
-        one.Records.Put(NodeRecord.Sign(other.Self, sequence, _time.GetUtcNow(), EncryptionMode.Required, [], [], out _, false, [.. relays]), out _);
-        Assert.NotNull(one.Records.Find(other.Id));
-    }
 
     private static Dictionary<string, long> Read(RoutingMetrics metrics)
     {
