@@ -5,8 +5,8 @@ using Dawn.Sessions;
 namespace Dawn.Membership;
 
 /// <summary>Brings about the links that views, pins and calls want, and closes those that nothing wants any more. Thread-safe.</summary>
-/// <param name="isUsed">True for nodes that a session is open with, or goes over.</param>
-internal sealed partial class LinkKeeper(PeerTable peers, LinkTable links, LinkDialer dialer, Func<NodeId, bool> isUsed, MembershipMetrics metrics, TimeProvider time, ILogger<LinkKeeper> logger)
+/// <param name="used">Nodes that a session is open with, or goes over.</param>
+internal sealed partial class LinkKeeper(PeerTable peers, LinkTable links, LinkDialer dialer, Func<IReadOnlySet<NodeId>> used, MembershipMetrics metrics, TimeProvider time, ILogger<LinkKeeper> logger)
     : IHostedService, IDisposable
 {
     /// <summary>Addresses dialled at once: what a household's router bears.</summary>
@@ -347,7 +347,7 @@ internal sealed partial class LinkKeeper(PeerTable peers, LinkTable links, LinkD
     {
         var idle = new List<ILink>();
         var wanted = Volatile.Read(ref _wanted);
-        var all = links.Snapshot;
+        var (all, inUse) = (links.Snapshot, used());
         lock (_lock)
         {
             foreach (var gone in _idle.Where(i => !all.Contains(i.Value.Link)).Select(i => i.Key).ToList())
@@ -357,7 +357,7 @@ internal sealed partial class LinkKeeper(PeerTable peers, LinkTable links, LinkD
 
             foreach (var link in all.Where(l => l.IsInitiator))
             {
-                var isWanted = wanted.Contains(link.Remote) || _pinned.Contains(link.Remote) || isUsed(link.Remote);
+                var isWanted = wanted.Contains(link.Remote) || _pinned.Contains(link.Remote) || inUse.Contains(link.Remote);
                 if (isWanted || !_idle.TryGetValue(link.Remote, out var seen) || seen.Link != link || seen.Envelopes != link.Envelopes)
                 {
                     _idle[link.Remote] = (link, link.Envelopes, time.GetTimestamp());

@@ -87,7 +87,7 @@ internal static class NodeServices
         services.AddSingleton<MembershipMetrics>();
         services.AddSingleton<PeerTable>();
         // Late, since sessions in turn have links opened.
-        services.AddSingleton(s => ActivatorUtilities.CreateInstance<LinkKeeper>(s, new Func<NodeId, bool>(s.GetRequiredService<PathFinder>().IsUsed)));
+        services.AddSingleton(s => ActivatorUtilities.CreateInstance<LinkKeeper>(s, new Func<IReadOnlySet<NodeId>>(s.GetRequiredService<PathFinder>().Used)));
         services.AddSingleton(s => ActivatorUtilities.CreateInstance<PathFinder>(
             s, new Lazy<LinkKeeper>(s.GetRequiredService<LinkKeeper>), new Func<IReadOnlyList<NodeId>>(() => s.GetRequiredService<SessionTable>().Remotes)));
         services.AddSingleton<IPathOpener>(s => s.GetRequiredService<PathFinder>());

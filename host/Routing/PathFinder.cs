@@ -65,8 +65,21 @@ internal sealed partial class PathFinder(Router router, Lazy<LinkKeeper> keeper,
         _stop.Dispose();
     }
 
-    /// <summary>True where a session goes to the node or over it.</summary>
-    public bool IsUsed(NodeId node) => sessions().Any(remote => remote == node || router.HopTo(remote) == node);
+    /// <summary>Nodes that sessions go to or over.</summary>
+    public IReadOnlySet<NodeId> Used()
+    {
+        var used = new HashSet<NodeId>();
+        foreach (var remote in sessions())
+        {
+            used.Add(remote);
+            if (router.HopTo(remote) is { } hop)
+            {
+                used.Add(hop);
+            }
+        }
+
+        return used;
+    }
 
     /// <inheritdoc/>
     public Task OpenPathAsync(NodeId node, CancellationToken cancellationToken) => SearchAsync(node, mayFlood: true, cancellationToken);

@@ -62,7 +62,7 @@ internal sealed class NodeParts : IRecordPublisher
         modes.Use([new DecentralizedMode()], "decentralized");
         Router = new(self, modes, new(self, Links, Peers, Records, new([]), found), Links, found, new(), () => Sessions!, entropy, _time, NullLogger<Router>.Instance);
         _paths = new(Router, new(() => _keeper!), () => Sessions!.Remotes, _time, NullLogger<PathFinder>.Instance);
-        _keeper = new(Peers, Links, _dialer, _paths.IsUsed, Metrics, _time, NullLogger<LinkKeeper>.Instance);
+        _keeper = new(Peers, Links, _dialer, _paths.Used, Metrics, _time, NullLogger<LinkKeeper>.Instance);
         _reachability = new(Links, _keeper, Records, new([]), Router, () => !node.IsHidden);
         _reachability.Changed += () => Publish(_title);
         Mesh = new(self, Records, _exchange, Peers, Links, _keeper, this, chance, Metrics, _time, NullLogger<Mesh>.Instance);

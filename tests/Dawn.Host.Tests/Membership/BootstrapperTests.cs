@@ -65,7 +65,7 @@ public sealed class BootstrapperTests
         });
         var handshake = new LinkHandshake(a.Self, new Dawn.Noise.StaticKey(Entropy.System), new Dawn.Links.LinkOptions(), Entropy.System, _time);
         var dialer = new LinkDialer(_ => transport, handshake, a.Links, new Dawn.Links.LinkOptions(), _time);
-        using var keeper = new LinkKeeper(a.Peers, a.Links, dialer, _ => false, a.Metrics, _time, NullLogger<LinkKeeper>.Instance);
+        using var keeper = new LinkKeeper(a.Peers, a.Links, dialer, () => new HashSet<NodeId>(), a.Metrics, _time, NullLogger<LinkKeeper>.Instance);
         using var bootstrapper = new Bootstrapper(a.Settings(new PeerAddress(b.Address, b.Id)), a.Self, a.Peers, a.Links, keeper, a.Hubs, new ToyWatch(), new Random(1), _time, NullLogger<Bootstrapper>.Instance);
         await bootstrapper.StartAsync(Cancel);
         await Eventually.HoldsAsync(() => b.Links.TryGet(a.Id, out _), PassTime);

@@ -58,7 +58,7 @@ internal sealed class MeshNode : IAsyncDisposable, IRecordPublisher
         var found = new FoundWays(time);
         Router = new(Self, Modes, new(Self, Links, Peers, Records, Hubs, found), Links, found, new(), () => Sessions!, Entropy.System, time, NullLogger<Router>.Instance);
         Paths = new(Router, new(() => Keeper!), () => Sessions!.Remotes, time, NullLogger<PathFinder>.Instance);
-        Keeper = new(Peers, Links, Dialer, Paths.IsUsed, Metrics, time, NullLogger<LinkKeeper>.Instance);
+        Keeper = new(Peers, Links, Dialer, Paths.Used, Metrics, time, NullLogger<LinkKeeper>.Instance);
         Mesh = new(Self, Records, Exchange, Peers, Links, Keeper, this, Random, Metrics, time, NullLogger<Mesh>.Instance);
         Sessions = new(Router, Self, new(key, encryption), acceptor, Entropy.System, time, NullLogger<SessionTable>.Instance, Paths);
         _ = Sessions.StartAsync(CancellationToken.None);
