@@ -110,12 +110,16 @@ public class LinkFloodTests
         // One queue, one batch in flight, and what pipe and pump take.
         Assert.InRange(taken, node.Options.QueueBytes / 2, 4 * node.Options.QueueBytes);
         Assert.InRange(Memory() - before, long.MinValue, 16 * 1024 * 1024);
+        using var heard = new SemaphoreSlim(0);
+        node.Handler.OnFrame = _ => heard.Release();
         for (var second = 0; second <= node.Options.WriteTimeout.TotalSeconds && !toDeaf.Ended.IsCompleted; second++)
         {
             _time.Advance(TimeSpan.FromSeconds(1));
             Assert.True(fromHonest.TrySend(LinkFrame.Envelope, default, [4]));
             Assert.True(toHonest.TrySend(LinkFrame.Envelope, default, [5]));
             await honest.Handler.NextAsync(LinkEventKind.Frame);
+            // Both ways: a second that passes before what was said is heard is one of silence.
+            Assert.True(await heard.WaitAsync(LinkNode.Patience, Cancel));
         }
 
         // Whichever clock of the node's strikes first: nothing was written, or nothing was heard.
