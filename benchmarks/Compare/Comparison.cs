@@ -13,7 +13,7 @@ internal static class Comparison
     public static IReadOnlyList<IContest> Contests { get; } =
     [
         new CallLatency(), new CallRate(), new GatewayLatency(), new EncryptionCost(200, "200 B"), new EncryptionCost(1024, "1 KB"),
-        new BulkRate(), new LinkSetUp(), new IdleMemory(), new StartTime(),
+        new RelayLatency(), new RelayMemory(), new FailOver(), new BulkRate(), new LinkSetUp(), new IdleMemory(), new StartTime(),
     ];
 
     private static readonly JsonSerializerOptions Json = new(JsonSerializerOptions.Web) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };

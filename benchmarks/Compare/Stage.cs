@@ -22,14 +22,18 @@ internal sealed record CompareOptions(string Dawn, string Transport, int Rounds,
 }
 
 /// <summary>A node in a process of its own: a temporary data directory, free ports on loopback, a network that no other run shares.</summary>
-internal sealed class NodeProcess(ChildProcess process) : IAsyncDisposable
+internal sealed class NodeProcess(string data, ChildProcess process) : IAsyncDisposable
 {
+    public string Data => data;
+
     public string Id { get; } = process.Ready.GetProperty("node").GetString()!;
 
     public string Mcp { get; } = process.Ready.GetProperty("mcp").GetString()!;
 
     /// <summary>What others dial, with the NodeId that must answer.</summary>
-    public string At => $"{process.Ready.GetProperty("listen")[0].GetString()}#{Id}";
+    public string At => $"{Listen}#{Id}";
+
+    public string Listen => process.Ready.GetProperty("listen")[0].GetString()!;
 
     public long ResidentMemory => process.ResidentMemory;
 
@@ -68,13 +72,26 @@ internal sealed class Stage(CompareOptions options) : IAsyncDisposable
         return (await StartNodeAsync(cancellationToken, [$"Bootstrap:0={b.At}", .. settings]), b);
     }
 
+    /// <summary>Two nodes that nobody can dial, each with a link to all of the relays.</summary>
+    public async Task<(NodeProcess A, NodeProcess B)> StartHiddenPairAsync(CancellationToken cancellationToken, params NodeProcess[] relays)
+    {
+        string[] settings = ["Listen:0=", .. relays.Select((relay, i) => $"Bootstrap:{i}={relay.At}")];
+        return (await StartNodeAsync(cancellationToken, settings), await StartNodeAsync(cancellationToken, settings));
+    }
+
+    /// <summary>A node that has ended, with the key and at the address that it had.</summary>
+    public Task<NodeProcess> StartAgainAsync(NodeProcess node, CancellationToken cancellationToken, params string[] settings) =>
+        StartNodeAsync(node.Data, [$"PluginDirectory={_plugins}", $"Listen:0={node.Listen}", .. settings], cancellationToken);
+
+    /// <summary>An ordinary client of an agent; the caller's to dispose.</summary>
+    public Task<McpClient> ConnectAsync(string endpoint, CancellationToken cancellationToken) => McpClient.CreateAsync(
+        new HttpClientTransport(new() { Endpoint = new Uri(endpoint), TransportMode = HttpTransportMode.StreamableHttp }, new HttpClient { Timeout = TimeSpan.FromMinutes(5) }, ownsHttpClient: true),
+        cancellationToken: cancellationToken);
+
     /// <summary>A leg: the agent of one node calls that of another.</summary>
     public async Task<Leg> DriveAsync(string name, NodeProcess from, NodeProcess to, LoadRequest shape, CancellationToken cancellationToken)
     {
-        var agent = await McpClient.CreateAsync(
-            new HttpClientTransport(new() { Endpoint = new Uri(from.Mcp + "/bench"), TransportMode = HttpTransportMode.StreamableHttp }, new HttpClient { Timeout = TimeSpan.FromMinutes(5) }, ownsHttpClient: true),
-            cancellationToken: cancellationToken);
-        _all.Add(agent);
+        var agent = Keep(await ConnectAsync(from.Mcp + "/bench", cancellationToken));
         var leg = new Leg(name, (seconds, token) => DriveAsync(agent, to, shape with { Seconds = seconds }, token));
 
         // Until the nodes have met: that crosses processes, so there is nothing to wait on but its effect.
@@ -141,10 +158,11 @@ internal sealed class Stage(CompareOptions options) : IAsyncDisposable
 
     private async Task<NodeProcess> StartNodeAsync(string data, IEnumerable<string> settings, CancellationToken cancellationToken)
     {
+        // What comes later counts.
         string[] all = [$"Listen:0={options.Transport}://127.0.0.1:0", "Gateway:Url=http://127.0.0.1:0", .. settings];
         var start = new ProcessStartInfo(options.Dawn, ["run", "--data", data, .. all.Select(setting => "--Dawn:" + setting)]) { WorkingDirectory = _home };
         start.Environment["Dawn__Network__Secret"] = _secret;
-        var node = new NodeProcess(await ChildProcess.StartAsync("the node", start, cancellationToken));
+        var node = new NodeProcess(data, await ChildProcess.StartAsync("the node", start, cancellationToken));
         return Keep(node);
     }
 
