@@ -1,3 +1,4 @@
+using System.Net.WebSockets;
 using Dawn.Noise;
 using Microsoft.AspNetCore.Connections;
 
@@ -133,7 +134,7 @@ internal sealed class LinkDialer(Func<string, IPeerTransport?> transports, LinkH
         catch (Exception e)
         {
             // Transports are plugins: whatever one throws is a dial that failed, and no reason for a caller to fall.
-            throw new LinkDialException(DialFault.Unreachable, $"Nothing can be reached at {address}: {e.GetBaseException().Message}", e);
+            throw new LinkDialException(DialFault.Unreachable, $"Nothing can be reached at {address}: {Words(e)}", e);
         }
         finally
         {
@@ -143,6 +144,9 @@ internal sealed class LinkDialer(Func<string, IPeerTransport?> transports, LinkH
             }
         }
     }
+
+    // A transport's own words; the framework's wrappers say nothing, and their cause does.
+    private static string Words(Exception e) => (e is WebSocketException or HttpRequestException ? e.GetBaseException() : e).Message;
 
     private static async Task DropAsync(Task<ConnectionContext> connecting)
     {

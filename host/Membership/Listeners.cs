@@ -44,13 +44,23 @@ internal sealed partial class Listeners(DawnSettings settings, PluginHost plugin
             }
             catch (Exception e) when (e is not OperationCanceledException)
             {
-                throw new StartException(PeerAddress.IsLocal(uri) ? $"Dawn:Listen '{PeerAddress.Text(uri)}' can't be opened: {e.Message}" : $"Port {uri.Port} can't be opened for Dawn:Listen '{uri.GetLeftPart(UriPartial.Authority)}': {e.Message.TrimEnd('.')}. If another node runs here, give this one another --data and another Dawn:Listen port (0 takes a free one).", e);
+                throw new StartException(
+                    PeerAddress.IsLocal(uri) ? $"Dawn:Listen '{PeerAddress.Text(uri)}' can't be opened: {e.Message}"
+                    : $"Port {uri.Port} can't be opened for Dawn:Listen '{uri.GetLeftPart(UriPartial.Authority)}': {e.Message.TrimEnd('.')}. {Cure(e)}",
+                    e);
             }
         }
 
         Publish();
         plugins.Changed += OnPluginsChanged;
     }
+
+    private static string Cure(Exception e) => (e.GetBaseException() as SocketException)?.SocketErrorCode switch
+    {
+        SocketError.AddressNotAvailable => "No interface has this address now: 0.0.0.0 or [::] takes all there are.",
+        SocketError.AccessDenied => "Ports below 1024 are the system's: take a higher one, or give the program the right to (CAP_NET_BIND_SERVICE).",
+        _ => "If another node runs here, give this one another --data and another Dawn:Listen port (0 takes a free one).",
+    };
 
     /// <summary>Lets nobody in any more. Links that are up live on until whoever stops the node has closed them: disposing a listener may end its connections.</summary>
     public async Task StopAsync(CancellationToken cancellationToken)

@@ -151,7 +151,7 @@ internal sealed partial class SelfRecord(
             {
                 // Such as a full disk, which may pass: the next tick tries again, and the node lives on.
                 _wanted = true;
-                LogFailed(e);
+                LogFailed(e is IOException or UnauthorizedAccessException ? null : e, e.Message.TrimEnd('.'));
             }
         }
     }
@@ -256,8 +256,8 @@ internal sealed partial class SelfRecord(
         return _lastSequence;
     }
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "This node's record could not be published; it is tried again within a minute")]
-    private partial void LogFailed(Exception exception);
+    [LoggerMessage(Level = LogLevel.Error, Message = "This node's record could not be published: {Cause}. It is tried again within a minute")]
+    private partial void LogFailed(Exception? exception, string cause);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The registry did not take this node's record {Sequence}: {Problem}. It is tried again within a minute")]
     private partial void LogNotTaken(ulong sequence, string problem);

@@ -45,7 +45,9 @@ internal static class JoinVerb
         var stored = NetworkStore.Load(directory);
         if (stored is not null && !options.Replace)
         {
-            throw new CommandException($"{directory.Path} belongs to the network '{stored.Name}' already. To leave it for '{ticket.NetworkName}', add --replace; or name another directory with --data.");
+            throw new CommandException(stored.Name == ticket.NetworkName
+                ? $"{directory.Path} belongs to a network '{stored.Name}' already. Start it with 'dawn run'; to be let in anew, or into another network of the same name, add --replace."
+                : $"{directory.Path} belongs to the network '{stored.Name}' already. To leave it for '{ticket.NetworkName}', add --replace; or name another directory with --data.");
         }
 
         NodeId? usedBy = stored is not null && NodeId.TryParse(stored.Node, out var node) ? node : null;
