@@ -84,10 +84,11 @@ public sealed partial class DawnNode : IAsyncDisposable
     private readonly TaskCompletionSource<JsonElement> _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly bool _ownsData;
 
-    private DawnNode(string data, IReadOnlyList<string> settings, bool ownsData)
+    private DawnNode(string data, IReadOnlyList<string> settings, bool ownsData, IReadOnlyList<string> by)
     {
         (Data, _ownsData) = (data, ownsData);
-        var start = new ProcessStartInfo(Dawn.Program, ["run", "--data", data, .. settings.Select(s => "--Dawn:" + s)])
+        string[] command = [.. by, Dawn.Program, "run", "--data", data, .. settings.Select(s => "--Dawn:" + s)];
+        var start = new ProcessStartInfo(command[0], command[1..])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -147,9 +148,12 @@ public sealed partial class DawnNode : IAsyncDisposable
 
     public static Task<DawnNode> StartAsync(params string[] settings) => StartOnAsync(null, settings);
 
-    public static async Task<DawnNode> StartOnAsync(string? data, params string[] settings)
+    public static Task<DawnNode> StartOnAsync(string? data, params string[] settings) => StartByAsync([], data, settings);
+
+    /// <param name="by">The command that runs the program in its own place.</param>
+    public static async Task<DawnNode> StartByAsync(IReadOnlyList<string> by, string? data, params string[] settings)
     {
-        var node = new DawnNode(data ?? Directory.CreateTempSubdirectory("dawn-e2e-").FullName, [.. Quiet, .. settings], data is null);
+        var node = new DawnNode(data ?? Directory.CreateTempSubdirectory("dawn-e2e-").FullName, [.. Quiet, .. settings], data is null, by);
         try
         {
             var ready = await node._ready.Task.WaitAsync(Dawn.Patience);

@@ -62,6 +62,45 @@ public sealed class LifeTests
         }
     }
 
+    /// <summary>On a machine where programs watch all that may be watched, as in a user's namespace without any watch.</summary>
+    [Fact]
+    public async Task WhatCannotBeWatchedIsLookedAt()
+    {
+        string[] unwatched = ["unshare", "--user", "--map-root-user", "sh", "-c", "echo 0 > /proc/sys/user/max_inotify_instances && exec \"$0\" \"$@\""];
+        Assert.SkipUnless(await CanRunAsync([.. unwatched, "true"]), "needs user namespaces (unshare) and their limits, as Linux has them");
+        var root = Directory.CreateTempSubdirectory("dawn-e2e-").FullName;
+        try
+        {
+            var (plugins, data) = (Path.Combine(root, "plugins"), Path.Combine(root, "data"));
+            Directory.CreateDirectory(data);
+            Dawn.Copy(Dawn.Plugins, plugins);
+            await using var node = await DawnNode.StartByAsync(unwatched, data, $"PluginDirectory={plugins}");
+            await DawnNode.EventuallyAsync("it says so", () => Task.FromResult(node.Log.Contains("is not watched but looked at", StringComparison.Ordinal)));
+            Dawn.Copy(SampleAgent(), Path.Combine(plugins, "agents", "dropped"));
+            await File.WriteAllTextAsync(
+                Path.Combine(data, "appsettings.json"), $$$"""{ "Dawn": { "McpServers": { "added": { "Command": "{{{Dawn.StdioServer}}}" } } } }""", TestContext.Current.CancellationToken);
+            await DawnNode.EventuallyAsync("a folder and a setting are seen", async () => await node.SeesAsync("dropped", node) && await node.SeesAsync("added", node));
+        }
+        finally
+        {
+            Directory.Delete(root, recursive: true);
+        }
+    }
+
+    private static async Task<bool> CanRunAsync(string[] command)
+    {
+        try
+        {
+            using var process = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo(command[0], command[1..]) { RedirectStandardError = true })!;
+            await process.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(Dawn.Patience, TestContext.Current.CancellationToken);
+            return process.ExitCode == 0;
+        }
+        catch (System.ComponentModel.Win32Exception)
+        {
+            return false;
+        }
+    }
+
     [Fact]
     public async Task ABrokenServerIsReportedByNameAndHarmsNobody()
     {
