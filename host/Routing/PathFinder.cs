@@ -13,7 +13,7 @@ internal interface IPathOpener
 
 /// <summary>
 /// Brings about ways that are not there: dials the node or a relay of it, as the mode says, or has a flood find one. Looks after the ways in use as well: sessions without one
-/// get another, and busy ones over a relay a direct link where one can be had. Thread-safe.
+/// get another, busy ones over a relay a direct link where one can be had, and those for whom this node is the hub a way to whom they call. Thread-safe.
 /// </summary>
 /// <param name="sessions">Nodes that a session is open with.</param>
 internal sealed partial class PathFinder(Router router, Lazy<LinkKeeper> keeper, Func<IReadOnlyList<NodeId>> sessions, TimeProvider time, ILogger<PathFinder> logger) : IHostedService, IPathOpener, IDisposable
@@ -45,6 +45,7 @@ internal sealed partial class PathFinder(Router router, Lazy<LinkKeeper> keeper,
 
     public Task StartAsync(CancellationToken cancellationToken)
     {
+        router.Relay.Search = SearchForOthers;
         _timer = time.CreateTimer(_ => OnTick(), null, Tick, Tick);
         return Task.CompletedTask;
     }
@@ -56,6 +57,7 @@ internal sealed partial class PathFinder(Router router, Lazy<LinkKeeper> keeper,
             await _timer.DisposeAsync();
         }
 
+        router.Relay.Search = null;
         await _stop.CancelAsync();
     }
 
@@ -239,19 +241,28 @@ internal sealed partial class PathFinder(Router router, Lazy<LinkKeeper> keeper,
         }
     }
 
-    private void Retry(NodeId node)
+    // For a known node that says how to reach it, which takes no flood: nobody can have this node ask everybody, or dial at will.
+    private bool SearchForOthers(NodeId node) => router.NamesWay(node) && !router.Plan(node).Dial.IsEmpty && Retry(node);
+
+    // True while it is looked for.
+    private bool Retry(NodeId node)
     {
         lock (_lock)
         {
+            if (_searches.ContainsKey(node))
+            {
+                return true;
+            }
+
             // Found, or nobody wants it any more.
             foreach (var over in _retries.Where(r => router.CanReach(r.Key) || time.GetElapsedTime(r.Value.Since) > 2 * LastRetry).Select(r => r.Key).ToList())
             {
                 _retries.Remove(over);
             }
 
-            if (_searches.ContainsKey(node) || (_retries.TryGetValue(node, out var retry) && time.GetElapsedTime(retry.Since) < retry.Pause) || _retries.Count >= MaxSearches)
+            if ((_retries.TryGetValue(node, out var retry) && time.GetElapsedTime(retry.Since) < retry.Pause) || _retries.Count >= MaxSearches)
             {
-                return;
+                return false;
             }
 
             var pause = retry.Pause == default ? FirstRetry : retry.Pause * 2 < LastRetry ? retry.Pause * 2 : LastRetry;
@@ -259,6 +270,7 @@ internal sealed partial class PathFinder(Router router, Lazy<LinkKeeper> keeper,
         }
 
         _ = TryAsync();
+        return true;
 
         async Task TryAsync()
         {

@@ -42,6 +42,9 @@ internal sealed partial class Relay(RelayOptions options, Paths ways, TimeProvid
     /// <summary>Dropped at a limit.</summary>
     public long OverLimit => Interlocked.Read(ref _overLimit);
 
+    /// <summary>Asked for a way to a node that there is none to; true while it is looked for. Null where nobody looks.</summary>
+    public Func<NodeId, bool>? Search { get; set; }
+
     /// <summary>Bytes that wait.</summary>
     public long Held => _memory.Used;
 
@@ -53,7 +56,13 @@ internal sealed partial class Relay(RelayOptions options, Paths ways, TimeProvid
         if (hop?.Link is not { } to || to == from || !mayRelay)
         {
             Interlocked.Increment(ref _unroutable);
-            Tell(from, account, header, UndeliverableCode.NoRoute);
+            // Whoever hands over without knowing that this node leads there takes it for a hub, whose it is to find a way. What comes meanwhile is sent again; a word would make the source look elsewhere.
+            var isSought = hop is { Link: null, Flags: EnvelopeFlags.None } && (header.Flags & (byte)EnvelopeFlags.ToRelay) == 0 && Search?.Invoke(header.Target) == true;
+            if (!isSought)
+            {
+                Tell(from, account, header, UndeliverableCode.NoRoute);
+            }
+
             return;
         }
 

@@ -147,6 +147,41 @@ public sealed class RelayTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Who_is_taken_for_a_hub_dials_whom_it_is_asked_for()
+    {
+        var far = await Node().ListenAsync();
+        _one.Know(far, [], far.Address);
+        await _one.Paths.StartAsync(Cancel);
+        Assert.True(_a.Links.TryGet(_one.Id, out var link));
+        var unroutable = _one.Router.Relay.Unroutable;
+
+        // Whoever chose it as a relay knows that it had a link.
+        link.TrySend(LinkFrame.Envelope, Envelope(EnvelopeKind.Segment, _a.Id, far.Id, flags: EnvelopeFlags.ToRelay), default);
+        await Eventually.HoldsAsync(() => _one.Router.Relay.Unroutable == unroutable + 1);
+        Assert.Equal(0, _one.Peers.Find(far.Id)!.FailedDials);
+        Assert.False(_one.Router.CanReach(far.Id));
+
+        link.TrySend(LinkFrame.Envelope, Envelope(EnvelopeKind.Segment, _a.Id, far.Id), default);
+        await Eventually.HoldsAsync(() => _one.Router.CanReach(far.Id));
+        var passed = _one.Router.Relay.Envelopes;
+        link.TrySend(LinkFrame.Envelope, Envelope(EnvelopeKind.Segment, _a.Id, far.Id), default);
+        await Eventually.HoldsAsync(() => _one.Router.Relay.Envelopes > passed);
+        await _one.Paths.StopAsync(Cancel);
+    }
+
+    [Fact]
+    public async Task Nobody_has_a_relay_ask_everybody_for_a_stranger()
+    {
+        await _one.Paths.StartAsync(Cancel);
+        Assert.True(_a.Links.TryGet(_one.Id, out var link));
+        var unroutable = _one.Router.Relay.Unroutable;
+        link.TrySend(LinkFrame.Envelope, Envelope(EnvelopeKind.Segment, _a.Id, new NodeId(Enumerable.Repeat((byte)9, 32).ToArray())), default);
+        await Eventually.HoldsAsync(() => _one.Router.Relay.Unroutable == unroutable + 1);
+        Assert.Equal(0, _b.Router.FloodsPassed + _two.Router.FloodsPassed);
+        await _one.Paths.StopAsync(Cancel);
+    }
+
+    [Fact]
     public async Task A_flood_that_nobody_signed_so_ends_the_link_that_brought_it()
     {
         Assert.True(_a.Links.TryGet(_one.Id, out var link));
