@@ -7,22 +7,6 @@ using Dawn.Sessions;
 
 namespace Dawn.Gateway;
 
-/// <summary>Parts of the catalog that clients watch separately.</summary>
-[Flags]
-internal enum CatalogParts
-{
-    None = 0,
-    Tools = 1,
-    Prompts = 2,
-    Resources = 4,
-}
-
-/// <summary>The lists of the aggregate at one moment, with public names and wrapped URIs. The objects belong to the view: copy before changing.</summary>
-internal sealed record CatalogView(ImmutableArray<JsonObject> Tools, ImmutableArray<JsonObject> Prompts, ImmutableArray<JsonObject> Resources, ImmutableArray<JsonObject> Templates)
-{
-    public static CatalogView Empty { get; } = new([], [], [], []);
-}
-
 /// <summary>
 /// What all agents offer together: once a client has come, fetched from each in the background and kept by the digest of its card, so that a list is answered at once
 /// and no slow or dead agent delays another. A node without clients asks nobody: if each asked all, a network of N nodes would open N² sessions. Agents named <c>node</c> are left out, here as elsewhere: their tools run nodes, and belong to their own address.
