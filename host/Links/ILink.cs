@@ -74,6 +74,11 @@ internal interface ILink
     /// <summary>How full its queue is, from 0 to 1; a link that has none may leave it at 0.</summary>
     double Load => 0;
 
+    /// <summary>Somebody got no answer over it: unless something is heard within seconds, it ends. A link that looks after itself otherwise may leave it.</summary>
+    void Doubt()
+    {
+    }
+
     /// <summary>Ends once the link is down, with the reason.</summary>
     Task<LinkEnd> Ended { get; }
 

@@ -11,12 +11,34 @@ internal sealed partial class Link
 
     private int _ticks;
     private int _silentTicks;
+    private int _doubtedAt = None;
     private int _flushes;
     private int _flushesSeen;
     private int _stuckTicks;
 
     /// <summary>True where a ping has gone unanswered for a while: the link may be dead, and is no reason to refuse another.</summary>
     public bool IsSuspect => Volatile.Read(ref _silentTicks) > TicksPerPing;
+
+    /// <summary>True until something is heard.</summary>
+    public bool IsDoubted => Volatile.Read(ref _doubtedAt) != None;
+
+    public void Doubt()
+    {
+        // Until something is heard; a second doubt gains no time.
+        if (_end == None && Interlocked.CompareExchange(ref _doubtedAt, Volatile.Read(ref _ticks), None) == None)
+        {
+            Ping();
+        }
+    }
+
+    private void OnHeard()
+    {
+        Volatile.Write(ref _silentTicks, 0);
+        if (IsDoubted)
+        {
+            Volatile.Write(ref _doubtedAt, None);
+        }
+    }
 
     private void OnTick(TimeSpan tick)
     {
@@ -34,7 +56,7 @@ internal sealed partial class Link
         {
             End(LinkEnd.Limit, $"it has read nothing for {_options.WriteTimeout.TotalSeconds:0} s");
         }
-        else if (silent >= _options.DeadAfter / tick || (!_isUp && ticks >= _options.HandshakeTimeout / tick))
+        else if (silent >= _options.DeadAfter / tick || (Volatile.Read(ref _doubtedAt) is var doubted and not None && ticks - doubted > _options.DoubtedDeadAfter / tick) || (!_isUp && ticks >= _options.HandshakeTimeout / tick))
         {
             End(LinkEnd.Silent, "nothing was heard from it");
         }

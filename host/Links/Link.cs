@@ -170,7 +170,7 @@ internal sealed partial class Link : ILink
             {
                 var read = await _input.ReadAsync();
                 // Bytes count, not records: a full record takes its time on a slow line.
-                Volatile.Write(ref _silentTicks, 0);
+                OnHeard();
                 var buffer = read.Buffer;
                 while (_end == None && RecordReader.TryTake(ref buffer, out var body))
                 {

@@ -20,6 +20,9 @@ internal sealed record LinkOptions
     /// <summary>After so long without a word, the end.</summary>
     public TimeSpan DeadAfter { get; init; } = TimeSpan.FromSeconds(15);
 
+    /// <summary>After so long without a word where somebody got no answer over the link, the end.</summary>
+    public TimeSpan DoubtedDeadAfter { get; init; } = TimeSpan.FromSeconds(4);
+
     /// <summary>How long the transport may take nothing off us before the link ends.</summary>
     public TimeSpan WriteTimeout { get; init; } = TimeSpan.FromSeconds(30);
 

@@ -46,6 +46,7 @@ internal sealed partial class PathFinder(Router router, Lazy<LinkKeeper> keeper,
     public Task StartAsync(CancellationToken cancellationToken)
     {
         router.Relay.Search = SearchForOthers;
+        router.Stalled += OnStalled;
         _timer = time.CreateTimer(_ => OnTick(), null, Tick, Tick);
         return Task.CompletedTask;
     }
@@ -58,6 +59,7 @@ internal sealed partial class PathFinder(Router router, Lazy<LinkKeeper> keeper,
         }
 
         router.Relay.Search = null;
+        router.Stalled -= OnStalled;
         await _stop.CancelAsync();
     }
 
@@ -181,7 +183,8 @@ internal sealed partial class PathFinder(Router router, Lazy<LinkKeeper> keeper,
         }
         finally
         {
-            await over.CancelAsync();
+            // Not elsewhere: its timers are of this time, which others may not touch.
+            over.Cancel();
             dials.ForEach(dial => _ = dial.ContinueWith(static task => _ = task.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default));
         }
     }
@@ -238,6 +241,15 @@ internal sealed partial class PathFinder(Router router, Lazy<LinkKeeper> keeper,
         {
             // A timer's thread, where nobody else would catch it: the next tick tries again.
             LogTickFailed(e);
+        }
+    }
+
+    // A way that is there and leads nowhere keeps nobody from making another.
+    private void OnStalled(NodeId node)
+    {
+        foreach (var next in router.Plan(node).Dial.Take(MaxDials))
+        {
+            keeper.Value.TryBegin(next);
         }
     }
 

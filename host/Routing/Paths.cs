@@ -37,6 +37,9 @@ internal sealed class Paths(Func<NodeId, RoutePlan> plan, Func<NodeId, NodeId, b
 
         public long UsedAt { get; set; }
 
+        /// <summary>The neighbour over which the node itself spoke to this one, and until when that says something.</summary>
+        public (NodeId Hop, long Until)? Heard { get; set; }
+
         /// <summary>Hops that failed, and until when they are passed over; those that only stalled serve where there is no other.</summary>
         public List<(NodeId Hop, long Until, bool IsDead)> Avoided { get; } = [];
     }
@@ -44,14 +47,9 @@ internal sealed class Paths(Func<NodeId, RoutePlan> plan, Func<NodeId, NodeId, b
     /// <summary>What is needed to send to a node now.</summary>
     public Hop Find(NodeId target)
     {
-        if (!_paths.TryGetValue(target, out var path))
+        if (PathTo(target) is not { } path)
         {
-            if (_paths.Count >= Max)
-            {
-                return Choose(target, null);
-            }
-
-            path = _paths.GetOrAdd(target, _ => new());
+            return Choose(target, null);
         }
 
         path.UsedAt = time.GetTimestamp();
@@ -93,6 +91,32 @@ internal sealed class Paths(Func<NodeId, RoutePlan> plan, Func<NodeId, NodeId, b
     /// <returns>True where the way to the node is another now; false too where nothing was sent to it lately.</returns>
     public bool Refresh(NodeId target) => _paths.TryGetValue(target, out var path) && IsChanged(target, path);
 
+    /// <summary>Something came from a node over this neighbour, which for a while is taken before those that are as good by the plan, and where none of the plan's leads anywhere: a claim that anybody may make can do that, and no more.</summary>
+    public void Hear(NodeId from, NodeId over, TimeSpan holds)
+    {
+        if (PathTo(from) is { } path)
+        {
+            lock (path)
+            {
+                path.Heard = (over, After(holds));
+            }
+        }
+    }
+
+    /// <summary>True where all ways to the node have stalled, that in use too.</summary>
+    public bool IsStalled(NodeId target)
+    {
+        if (!_paths.TryGetValue(target, out var path) || Find(target).Link is not { } link)
+        {
+            return false;
+        }
+
+        lock (path)
+        {
+            return path.Avoided.Exists(avoided => avoided.Hop == link.Remote);
+        }
+    }
+
     /// <summary>A hop failed: it is passed over for a while.</summary>
     /// <param name="isDead">It surely leads nowhere; one that only stalled is used where there is no other.</param>
     /// <returns>False where it was not in use.</returns>
@@ -106,7 +130,7 @@ internal sealed class Paths(Func<NodeId, RoutePlan> plan, Func<NodeId, NodeId, b
         lock (path)
         {
             path.Avoided.RemoveAll(avoided => avoided.Hop == hop);
-            path.Avoided.Add((hop, time.GetTimestamp() + (long)(pause.TotalSeconds * time.TimestampFrequency), isDead));
+            path.Avoided.Add((hop, After(pause), isDead));
         }
 
         return true;
@@ -115,6 +139,10 @@ internal sealed class Paths(Func<NodeId, RoutePlan> plan, Func<NodeId, NodeId, b
     /// <summary>Nodes that something was sent to within this time, with the hop in use; in the order of their NodeIds.</summary>
     public IReadOnlyList<(NodeId Target, ILink? Link)> Used(TimeSpan within) =>
         [.. _paths.Where(p => p.Value.UsedAt != 0 && time.GetElapsedTime(p.Value.UsedAt) < within).Select(p => (p.Key, Peek(p.Key).Link)).OrderBy(p => p.Key)];
+
+    private Path? PathTo(NodeId target) => _paths.TryGetValue(target, out var path) ? path : _paths.Count < Max ? _paths.GetOrAdd(target, _ => new()) : null;
+
+    private long After(TimeSpan pause) => time.GetTimestamp() + (long)(pause.TotalSeconds * time.TimestampFrequency);
 
     private bool IsChanged(NodeId target, Path path)
     {
@@ -142,9 +170,10 @@ internal sealed class Paths(Func<NodeId, RoutePlan> plan, Func<NodeId, NodeId, b
             var now = time.GetTimestamp();
             path.Avoided.RemoveAll(avoided => avoided.Until <= now);
             all.RemoveAll(hop => path.Avoided.Exists(avoided => avoided.Hop == hop && avoided.IsDead));
-            var good = all.FindAll(hop => !path.Avoided.Exists(avoided => avoided.Hop == hop));
+            var good = all.FindAll(IsGood);
+            var heard = path.Heard is { } last && last.Until > now && IsGood(last.Hop) && links.TryGet(last.Hop, out _) && (good.Count == 0 || IsWithin(last.Hop)) ? last.Hop : (NodeId?)null;
             all = good.Count > 0 ? good : all;
-            var chosen = all.Count > 0 ? all[0] : (NodeId?)null;
+            var chosen = heard ?? (all.Count > 0 ? all[0] : null);
             if (path.Hop?.Link?.Remote is { } used && chosen is { } best && best != used && all.Contains(used) && IsWithin(best) && IsWithin(used) && !IsMuchBetter(best, used))
             {
                 chosen = used;
@@ -153,7 +182,9 @@ internal sealed class Paths(Func<NodeId, RoutePlan> plan, Func<NodeId, NodeId, b
             return path.Hop = HopOf(target, chosen, version);
         }
 
-        bool IsWithin(NodeId hop) => hops.IndexOf(hop) < alike;
+        bool IsWithin(NodeId hop) => hops.IndexOf(hop) is >= 0 and var at && at < alike;
+
+        bool IsGood(NodeId hop) => !path.Avoided.Exists(avoided => avoided.Hop == hop);
     }
 
     private bool IsMuchBetter(NodeId other, NodeId used) =>

@@ -41,6 +41,9 @@ internal sealed partial class Router : IEnvelopePort
 
     public event Action<NodeId>? PathChanged;
 
+    /// <summary>Raised where something to a node is stalled on all the ways that there are.</summary>
+    public event Action<NodeId>? Stalled;
+
     public string Mode => _modes.Current ?? "";
 
     /// <summary>What passes through this node.</summary>
@@ -156,7 +159,12 @@ internal sealed partial class Router : IEnvelopePort
         {
             _found.Remove(node, link.Remote);
             LogStalled(node.ToShortString(), link.Remote.ToShortString());
+            link.Doubt();
             Tell(_paths.Refresh());
+            if (_paths.IsStalled(node))
+            {
+                Stalled?.Invoke(node);
+            }
         }
     }
 
@@ -190,6 +198,12 @@ internal sealed partial class Router : IEnvelopePort
                 Traces.OnTraced(from, header, payload);
                 break;
             case var _ when header.Target == _self.Id:
+                if (header.Kind == EnvelopeKind.Handshake && _topology.Find(header.Source) is not null)
+                {
+                    // It got here, which of the other ways nobody knows.
+                    _paths.Hear(header.Source, from.Remote, PauseAfterStall);
+                }
+
                 _sessions.Value.OnEnvelope(header, payload);
                 break;
             default:

@@ -34,7 +34,7 @@ internal sealed partial class SessionTable(
     private const long MaxEarlyBytes = 4 * 1024 * 1024;
 
     // When message 1 or 3 is repeated, counted from the transmission before.
-    private static readonly TimeSpan[] Repetitions = [TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(4), TimeSpan.FromSeconds(3)];
+    private static readonly TimeSpan[] Repetitions = [.. new[] { 1, 1, 2, 2, 2, 2 }.Select(seconds => TimeSpan.FromSeconds(seconds))];
 
     private static readonly TimeSpan RoomPause = TimeSpan.FromMilliseconds(10);
 

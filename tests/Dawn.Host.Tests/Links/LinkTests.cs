@@ -194,6 +194,39 @@ public class LinkTests
     }
 
     [Fact]
+    public async Task A_doubted_link_that_is_dead_ends_after_5_s()
+    {
+        var (a, b) = await LinkAsync();
+        _faults.ToListener.Pause();
+        _faults.ToDialer.Pause();
+        a.Link.Doubt();
+        _time.Advance(TimeSpan.FromSeconds(4));
+        Assert.False(a.Link.Ended.IsCompleted);
+        // No news: it gains no time.
+        a.Link.Doubt();
+        _time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Equal(LinkEnd.Silent, (await a.Node.Handler.NextAsync(LinkEventKind.Down)).End);
+        await b.Node.Handler.NextAsync(LinkEventKind.Down);
+    }
+
+    [Fact]
+    public async Task A_doubted_link_that_answers_lives()
+    {
+        var (a, b) = await LinkAsync();
+        for (var i = 0; i < 10; i++)
+        {
+            a.Link.Doubt();
+            await Eventually.HoldsAsync(() => !((Link)a.Link).IsDoubted);
+            // More than a dead one had, in silence.
+            _time.Advance(TimeSpan.FromSeconds(4));
+            await Eventually.HoldsAsync(() => !((Link)a.Link).IsSuspect && !((Link)b.Link).IsSuspect);
+        }
+
+        Assert.False(a.Link.Ended.IsCompleted || b.Link.Ended.IsCompleted);
+        await CloseAsync(a, b);
+    }
+
+    [Fact]
     public async Task A_peer_that_never_reads_fills_a_bounded_queue_and_is_ended()
     {
         var options = new LinkOptions { QueueBytes = 256 * 1024, DeadAfter = TimeSpan.FromMinutes(5) };

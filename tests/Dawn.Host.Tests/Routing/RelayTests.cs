@@ -16,6 +16,7 @@ public sealed class RelayTests : IAsyncLifetime
     private readonly FakeTimeProvider _time = new(new DateTimeOffset(2030, 1, 1, 0, 0, 0, TimeSpan.Zero));
     private readonly InMemoryNetwork _network = new();
     private readonly List<MeshNode> _nodes = [];
+    private readonly List<ConnectionFaults> _faults = [];
     private MeshNode _a = null!;
     private MeshNode _b = null!;
     private MeshNode _one = null!;
@@ -25,6 +26,16 @@ public sealed class RelayTests : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
+        _network.Faults = _ =>
+        {
+            var faults = new ConnectionFaults();
+            lock (_faults)
+            {
+                _faults.Add(faults);
+            }
+
+            return faults;
+        };
         (_a, _b, _one, _two) = (Node(), Node(), Node(), Node());
         foreach (var relay in new[] { _one, _two })
         {
@@ -70,6 +81,30 @@ public sealed class RelayTests : IAsyncLifetime
 
         Assert.Contains("say", await CallAsync(), StringComparison.Ordinal);
         Assert.Same(session, Assert.Single(_a.Sessions.Sessions()));
+    }
+
+    [Fact]
+    public async Task When_all_relays_in_use_fall_silent_another_is_dialled()
+    {
+        var three = await Node().ListenAsync();
+        await _b.LinkToAsync(three);
+        three.Know(_b, [_one.Id, _two.Id, three.Id]);
+        _a.Know(three, [], three.Address);
+        _a.Know(_b, [_one.Id, _two.Id, three.Id]);
+        _b.Know(_a, [_one.Id, _two.Id]);
+        three.Know(_a, [three.Id]);
+        await _a.Paths.StartAsync(Cancel);
+
+        // Both of this node's links, the first and the third that were made.
+        foreach (var faults in new[] { _faults[0], _faults[2] })
+        {
+            faults.ToListener.Pause();
+            faults.ToDialer.Pause();
+        }
+
+        Assert.Contains("say", await CallAsync(), StringComparison.Ordinal);
+        Assert.Equal(three.Id, _a.Router.HopTo(_b.Id));
+        await _a.Paths.StopAsync(Cancel);
     }
 
     [Fact]
@@ -164,8 +199,7 @@ public sealed class RelayTests : IAsyncLifetime
         link.TrySend(LinkFrame.Envelope, Envelope(EnvelopeKind.Segment, _a.Id, far.Id), default);
         await Eventually.HoldsAsync(() => _one.Router.CanReach(far.Id));
         var passed = _one.Router.Relay.Envelopes;
-        link.TrySend(LinkFrame.Envelope, Envelope(EnvelopeKind.Segment, _a.Id, far.Id), default);
-        await Eventually.HoldsAsync(() => _one.Router.Relay.Envelopes > passed);
+        await Eventually.HoldsAsync(() => _one.Router.Relay.Envelopes > passed, () => link.TrySend(LinkFrame.Envelope, Envelope(EnvelopeKind.Segment, _a.Id, far.Id), default));
         await _one.Paths.StopAsync(Cancel);
     }
 
