@@ -32,7 +32,7 @@ public class SessionTableTests
         var (a, b) = (simulation.AddNode(1), simulation.AddNode(2, SessionTests.Echo));
         simulation.Filter = (header, payload) => header.Kind != EnvelopeKind.Handshake || payload[0] != number || ++lost > times;
         await SessionTests.CallAsync(a, b);
-        Assert.InRange(simulation.Milliseconds, 2_900, 4_100);
+        Assert.InRange(simulation.Milliseconds, 1_900, 2_400);
     });
 
     [Fact]
