@@ -85,7 +85,7 @@ public readonly struct NodeId : IEquatable<NodeId>, IComparable<NodeId>
     public override bool Equals(object? obj) => obj is NodeId other && Equals(other);
 
     /// <inheritdoc/>
-    public override int GetHashCode() => HashCode.Combine(_a, _b, _c, _d);
+    public override int GetHashCode() => HashCode.Combine(_a, _b);
 
     /// <inheritdoc/>
     public int CompareTo(NodeId other) =>

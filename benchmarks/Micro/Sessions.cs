@@ -86,7 +86,7 @@ public class SessionBenchmarks
         }
 
         // The path neither comes nor goes.
-        public event Action<NodeId>? PathChanged
+        public event Action<IReadOnlyList<NodeId>>? PathsChanged
         {
             add { }
             remove { }

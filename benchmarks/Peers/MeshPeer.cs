@@ -54,7 +54,7 @@ internal sealed class MeshPeer : ILinkHandler, IEnvelopePort, IChannelAcceptor, 
             this, identity, new(key, EncryptionMode.Required), new Lazy<IChannelAcceptor>(this), Entropy.System, time, NullLogger<SessionTable>.Instance);
     }
 
-    public event Action<NodeId>? PathChanged;
+    public event Action<IReadOnlyList<NodeId>>? PathsChanged;
 
     public NodeId Id => _identity.Id;
 
@@ -100,7 +100,7 @@ internal sealed class MeshPeer : ILinkHandler, IEnvelopePort, IChannelAcceptor, 
     public void OnUp(ILink link)
     {
         _links[link.Remote] = link;
-        PathChanged?.Invoke(link.Remote);
+        PathsChanged?.Invoke([link.Remote]);
     }
 
     // A real node also sends records, which are of no use here.
@@ -115,7 +115,7 @@ internal sealed class MeshPeer : ILinkHandler, IEnvelopePort, IChannelAcceptor, 
     public void OnDown(ILink link, LinkEnd reason)
     {
         _links.TryRemove(KeyValuePair.Create(link.Remote, link));
-        PathChanged?.Invoke(link.Remote);
+        PathsChanged?.Invoke([link.Remote]);
     }
 
     public Task AcceptAsync(string agent, MeshChannel channel, Caller caller) => _serve?.Invoke(channel) ?? Task.CompletedTask;

@@ -27,7 +27,7 @@ internal sealed class AgentDirectory : IAgentDirectory
         host.Changed += RefreshLocal;
         records.Changed += RefreshRemote;
         // A link may lead to others than the node at its end.
-        paths.PathChanged += _ => RefreshAll();
+        paths.PathsChanged += _ => RefreshAll();
         if (peers is not null)
         {
             peers.Changed += RefreshRemote;

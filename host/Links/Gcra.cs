@@ -6,15 +6,18 @@ internal sealed class Gcra(TimeSpan interval, int burst)
     private TimeSpan _due;
 
     /// <summary>False where this one is too many.</summary>
-    public bool TryTake(TimeSpan now)
+    public bool TryTake(TimeSpan now) => TryTake(ref _due, now, interval, burst);
+
+    /// <summary>For whoever holds so many that each is a number: when nothing of what was taken is remembered any more.</summary>
+    public static bool TryTake(ref TimeSpan idleAt, TimeSpan now, TimeSpan interval, int burst)
     {
-        var due = now > _due ? now : _due;
+        var due = now > idleAt ? now : idleAt;
         if (due - now > (burst - 1) * interval)
         {
             return false;
         }
 
-        _due = due + interval;
+        idleAt = due + interval;
         return true;
     }
 

@@ -6,8 +6,8 @@ internal abstract record Effect
     /// <summary>Send a message to a node with a link.</summary>
     public sealed record Send(NodeId To, MembershipMessage Message) : Effect;
 
-    /// <summary>Send a message to all who have a link, but one.</summary>
-    public sealed record Spread(MembershipMessage Message, NodeId? Except) : Effect;
+    /// <summary>Tell all who are to know what is said about a node, but one.</summary>
+    public sealed record Spread(NodeId About, MembershipMessage Message, NodeId? Except) : Effect;
 
     /// <summary>Bring about a link.</summary>
     public sealed record Dial(NodeId Node) : Effect;

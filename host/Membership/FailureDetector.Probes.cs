@@ -69,6 +69,27 @@ internal sealed partial class FailureDetector
         }
     }
 
+    private void AskOthers(Probing probing, TimeSpan now)
+    {
+        List<NodeId> others = [.. neighbours().Where(n => n != probing.Target && isLinked(n) && HealthOf(n) == PeerHealth.Alive)];
+        probing.Asked = [];
+        while (probing.Asked.Count < Helpers && others.Count > 0)
+        {
+            var at = random.Next(others.Count);
+            probing.Asked.Add(others[at]);
+            Send(others[at], new ProbeRequest(probing.Number, probing.Target));
+            others.RemoveAt(at);
+        }
+
+        // A helper has as long as this node had, and its answer must come back.
+        probing.Due = probing.Asked.Count > 0 ? now + 2 * Patience : now;
+        if (probing.Asked.Count == 0)
+        {
+            _probing.Remove(probing);
+            Fail(probing.Target);
+        }
+    }
+
     // Round robin over a shuffled list, so that the time to notice is bounded (SWIM, 4.3).
     private NodeId? Next()
     {
@@ -109,7 +130,8 @@ internal sealed partial class FailureDetector
         _nextReminder = now + RemindEvery;
         if (_doubted.Values.Where(d => d is { Health: PeerHealth.Dead, Statement: not null }).Select(d => d.Statement!).ToList() is { Count: > 0 } dead)
         {
-            effects.Add(new Effect.Spread(dead[random.Next(dead.Count)], null));
+            var statement = dead[random.Next(dead.Count)];
+            effects.Add(new Effect.Spread(statement.Suspect, statement, null));
         }
     }
 }

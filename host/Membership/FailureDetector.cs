@@ -26,8 +26,8 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
 
     private const int MaxHelping = 64;
 
-    // Less than a link takes at once.
-    private const int MaxTold = 64;
+    // All that are linked to what comes back tell some, and what they tell goes on.
+    private const int MaxTold = 16;
 
     private readonly List<NodeId> _round = [];
     private readonly List<Probing> _probing = [];
@@ -35,6 +35,7 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
     private readonly Dictionary<NodeId, Doubted> _doubted = [];
     // Suspects, the next to be dead first: what is due is asked after each message, and half of a network is doubted while it is in two.
     private readonly SortedSet<(TimeSpan Due, NodeId Node)> _suspects = [];
+    private TimeSpan _firstDead = TimeSpan.MaxValue;
     private TimeSpan _nextReminder = RemindEvery;
     private TimeSpan _nextProbe = TimeSpan.FromMilliseconds(random.Next((int)ProbeEvery.TotalMilliseconds));
     private uint _number = (uint)random.Next();
@@ -62,13 +63,18 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
         /// <summary>When a suspect is dead.</summary>
         public TimeSpan Due { get; set; }
 
-        public List<NodeId> Accusers { get; } = [];
+        /// <summary>Those after the first, of which there is nearly always one alone.</summary>
+        public List<NodeId>? More { get; set; }
+
+        public bool HasAccused(NodeId node) => Statement?.Accuser == node || More?.Contains(node) is true;
+
+        public int Accusers => Statement is null ? 0 : 1 + (More?.Count ?? 0);
 
         /// <summary>The suspect has heard of it from this node.</summary>
         public bool IsTold { get; set; }
 
         /// <summary>The first statement, for the suspect to refute when it comes back; null where it left by itself.</summary>
-        public MembershipMessage? Statement { get; set; }
+        public Suspicion? Statement { get; set; }
     }
 
     /// <summary>Nodes known, this one aside.</summary>
@@ -87,7 +93,7 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
     {
         get
         {
-            var due = _suspects.Count > 0 && _suspects.Min.Due < _nextProbe ? _suspects.Min.Due : _nextProbe;
+            var due = _firstDead < _nextProbe ? _firstDead : _nextProbe;
             foreach (var probing in _probing)
             {
                 due = probing.Due < due ? probing.Due : due;
@@ -108,6 +114,9 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
         var time = TimeSpan.FromSeconds(4 * Math.Log10(members + 1));
         return time > MaxSuspicion ? MaxSuspicion : time < ProbeEvery ? ProbeEvery : time;
     }
+
+    /// <summary>True where somebody accused this record of the node.</summary>
+    public bool IsDoubted(NodeId node, ulong sequence) => _doubted.TryGetValue(node, out var doubted) && doubted.Sequence == sequence;
 
     public PeerHealth HealthOf(NodeId node) => _doubted.TryGetValue(node, out var doubted) ? doubted.Health : PeerHealth.Alive;
 
@@ -132,8 +141,9 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
             Send(late.Requester, new ProbeResult(late.Number, false));
         }
 
-        while (_suspects.Count > 0 && _suspects.Min is var late && late.Due <= now)
+        while (_firstDead <= now)
         {
+            var late = _suspects.Min;
             Mark(late.Node, _doubted[late.Node], PeerHealth.Dead);
             effects.Add(new Effect.Believe(late.Node, PeerHealth.Dead));
         }
@@ -258,8 +268,15 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
             _doubted[suspicion.Suspect] = doubted = new(suspicion.Sequence);
         }
 
-        doubted.Accusers.Add(suspicion.Accuser);
-        doubted.Statement ??= suspicion;
+        if (doubted.Statement is null)
+        {
+            doubted.Statement = suspicion;
+        }
+        else
+        {
+            (doubted.More ??= []).Add(suspicion.Accuser);
+        }
+
         Suspect(suspicion.Suspect, doubted, now);
         Tell(suspicion.Suspect, doubted);
         if (suspicion.Accuser != self && isLinked(suspicion.Suspect) && !_probing.Exists(p => p.Target == suspicion.Suspect))
@@ -273,7 +290,7 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
     /// <summary>False for what would change nothing: asked before its signature is verified.</summary>
     public bool IsNews(Suspicion suspicion) => suspicion.Suspect == self || !_doubted.TryGetValue(suspicion.Suspect, out var doubted)
         || doubted.Sequence < suspicion.Sequence
-        || (doubted.Sequence == suspicion.Sequence && doubted.Health == PeerHealth.Alive && doubted.Accusers.Count < MaxAccusers && !doubted.Accusers.Contains(suspicion.Accuser));
+        || (doubted.Sequence == suspicion.Sequence && doubted.Health == PeerHealth.Alive && doubted.Accusers < MaxAccusers && !doubted.HasAccused(suspicion.Accuser));
 
     /// <summary>Suspects a node of which no record is known, so that nobody else can be told.</summary>
     public void SuspectUnknown(NodeId node, TimeSpan now)
@@ -317,11 +334,12 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
 
     private void Mark(NodeId node, Doubted doubted, PeerHealth health, TimeSpan due = default)
     {
-        _suspects.Remove((doubted.Due, node));
+        Unsuspect(node, doubted);
         (doubted.Health, doubted.Due) = (health, due);
         if (health == PeerHealth.Suspect)
         {
             _suspects.Add((due, node));
+            _firstDead = due < _firstDead ? due : _firstDead;
         }
     }
 
@@ -329,7 +347,15 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
     {
         if (_doubted.Remove(node, out var doubted))
         {
-            _suspects.Remove((doubted.Due, node));
+            Unsuspect(node, doubted);
+        }
+    }
+
+    private void Unsuspect(NodeId node, Doubted doubted)
+    {
+        if (doubted.Health == PeerHealth.Suspect && _suspects.Remove((doubted.Due, node)) && doubted.Due == _firstDead)
+        {
+            _firstDead = _suspects.Count > 0 ? _suspects.Min.Due : TimeSpan.MaxValue;
         }
     }
 
@@ -345,27 +371,6 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
         else
         {
             AskOthers(probing, now);
-        }
-    }
-
-    private void AskOthers(Probing probing, TimeSpan now)
-    {
-        List<NodeId> others = [.. neighbours().Where(n => n != probing.Target && isLinked(n) && HealthOf(n) == PeerHealth.Alive)];
-        probing.Asked = [];
-        while (probing.Asked.Count < Helpers && others.Count > 0)
-        {
-            var at = random.Next(others.Count);
-            probing.Asked.Add(others[at]);
-            Send(others[at], new ProbeRequest(probing.Number, probing.Target));
-            others.RemoveAt(at);
-        }
-
-        // A helper has as long as this node had, and its answer must come back.
-        probing.Due = probing.Asked.Count > 0 ? now + 2 * Patience : now;
-        if (probing.Asked.Count == 0)
-        {
-            _probing.Remove(probing);
-            Fail(probing.Target);
         }
     }
 

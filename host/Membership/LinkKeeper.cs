@@ -350,7 +350,7 @@ internal sealed partial class LinkKeeper(PeerTable peers, LinkTable links, LinkD
         var (all, inUse) = (links.Snapshot, used());
         lock (_lock)
         {
-            foreach (var gone in _idle.Where(i => !all.Contains(i.Value.Link)).Select(i => i.Key).ToList())
+            foreach (var gone in _idle.Where(i => !links.TryGet(i.Key, out var link) || link != i.Value.Link).Select(i => i.Key).ToList())
             {
                 _idle.Remove(gone);
             }

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Dawn.Identity;
 using Dawn.Links;
 
@@ -13,23 +14,29 @@ internal sealed partial class Mesh
     // A clock may be so far ahead, as with records.
     private static readonly TimeSpan MaxAhead = NodeRecord.MaxAhead;
 
-    private readonly Dictionary<NodeId, Gcra> _accusers = [];
+    private readonly Dictionary<NodeId, TimeSpan> _accusers = [];
     private TimeSpan _accusersSweptAt;
 
     // What is cheap to refuse is refused before its signature is looked at.
     private void OnSuspicion(ILink link, Suspicion suspicion)
     {
-        if (suspicion.Suspect == suspicion.Accuser || _records.Find(suspicion.Suspect)?.Sequence != suspicion.Sequence || !IsMember(link, suspicion.Accuser) || IsAhead(suspicion.Time))
-        {
-            return;
-        }
-
         lock (_lock)
         {
             if (!_detector.IsNews(suspicion))
             {
+                // The common case, since it comes from all sides.
+                if (_detector.IsDoubted(suspicion.Suspect, suspicion.Sequence))
+                {
+                    _exchange.OnRumour(link, suspicion.Suspect);
+                }
+
                 return;
             }
+        }
+
+        if (suspicion.Suspect == suspicion.Accuser || _records.Find(suspicion.Suspect)?.Sequence != suspicion.Sequence || !IsMember(link, suspicion.Accuser) || IsAhead(suspicion.Time))
+        {
+            return;
         }
 
         if (!suspicion.IsSigned)
@@ -45,6 +52,7 @@ internal sealed partial class Mesh
             return;
         }
 
+        _exchange.OnRumour(link, suspicion.Suspect);
         Do(now => Hear(suspicion, link.Remote, now));
     }
 
@@ -73,7 +81,7 @@ internal sealed partial class Mesh
         {
             if (_detector.OnLeft(leave.Node, leave.Sequence))
             {
-                _wanted.Add(new Effect.Spread(leave, link.Remote));
+                _wanted.Add(new Effect.Spread(leave.Node, leave, link.Remote));
             }
         });
     }
@@ -87,38 +95,26 @@ internal sealed partial class Mesh
         lock (_lock)
         {
             var now = Now;
-            if (!_accusers.TryGetValue(accuser, out var limit))
+            ref var idleAt = ref CollectionsMarshal.GetValueRefOrAddDefault(_accusers, accuser, out var isKnown);
+            if (!isKnown && now - _accusersSweptAt >= AccusationInterval)
             {
-                if (now - _accusersSweptAt >= AccusationInterval)
+                // Not with each: where a network falls in two, half of it accuses somebody.
+                _accusersSweptAt = now;
+                foreach (var idle in _accusers.Where(a => a.Value <= now && a.Key != accuser).Select(a => a.Key).ToList())
                 {
-                    // Not with each: where a network falls in two, half of it accuses somebody.
-                    _accusersSweptAt = now;
-                    foreach (var idle in _accusers.Where(a => a.Value.IsIdle(now)).Select(a => a.Key).ToList())
-                    {
-                        _accusers.Remove(idle);
-                    }
+                    _accusers.Remove(idle);
                 }
-
-                _accusers.Add(accuser, limit = new(AccusationInterval, AccusationBurst));
             }
 
-            return limit.TryTake(now);
+            return Gcra.TryTake(ref idleAt, now, AccusationInterval, AccusationBurst);
         }
-    }
-
-    // Along the views, which hang together, and the tree of news, which leads to those that are in no view.
-    private void Spread(MembershipMessage message, NodeId? except)
-    {
-        var active = Active;
-        // A node that nobody has room for in a view tells all its links: they are few.
-        Send(message, _links.Snapshot.Where(l => l.Remote != except && (active.Count == 0 || active.Contains(l.Remote) || _exchange.IsEager(l))));
     }
 
     private void Hear(Suspicion suspicion, NodeId? from, TimeSpan now)
     {
         if (_detector.OnSuspicion(suspicion, now))
         {
-            _wanted.Add(new Effect.Spread(suspicion, from));
+            _wanted.Add(new Effect.Spread(suspicion.Suspect, suspicion, from));
         }
     }
 

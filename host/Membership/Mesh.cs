@@ -35,6 +35,8 @@ internal sealed partial class Mesh : IHostedService, IDisposable
     // What the timer waits for; null while it doesn't.
     private TimeSpan? _due;
     private (long Probes, long Failures) _counted;
+    private NodeId[] _active = [];
+    private int _viewsVersion;
     private bool _isDoing;
     private bool _isStopped;
 
@@ -61,16 +63,7 @@ internal sealed partial class Mesh : IHostedService, IDisposable
     }
 
     /// <summary>The neighbours.</summary>
-    public IReadOnlyList<NodeId> Active
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return [.. _views.Active];
-            }
-        }
-    }
+    public IReadOnlyList<NodeId> Active => Volatile.Read(ref _active);
 
     public IReadOnlyList<NodeId> Passive
     {
@@ -102,7 +95,11 @@ internal sealed partial class Mesh : IHostedService, IDisposable
     public void OnMayLinkChanged()
     {
         var known = _peers.Snapshot.Where(IsDialable).Select(p => p.Node).ToList();
-        Do(now => known.ForEach(node => _views.OnDialable(node, now)));
+        Do(now =>
+        {
+            _viewsVersion--;
+            known.ForEach(node => _views.OnDialable(node, now));
+        });
     }
 
     /// <summary>Says good-bye, so that nobody need find out.</summary>
@@ -269,6 +266,8 @@ internal sealed partial class Mesh : IHostedService, IDisposable
     private void OnTime(TimeSpan now)
     {
         _due = null;
+        // Whom this node may link with can have changed.
+        _viewsVersion--;
         _detector.Members = _peers.Count;
         _detector.OnTime(now);
         _views.OnTime(now);
@@ -287,9 +286,16 @@ internal sealed partial class Mesh : IHostedService, IDisposable
             step(now);
             _wanted.ForEach(_doing.Enqueue);
             _wanted.Clear();
-            _keeper.Want(_views.Wanted.Where(_mayLink));
-            _exchange.Favour(_views.Active);
-            var due = _views.Due < _detector.Due ? _views.Due : _detector.Due;
+            if (_viewsVersion != _views.Version)
+            {
+                _viewsVersion = _views.Version;
+                _keeper.Want(_views.Wanted.Where(_mayLink));
+                Volatile.Write(ref _active, [.. _views.Active]);
+                _exchange.Favour(_active);
+            }
+
+            var (due, other) = (_views.Due, _detector.Due);
+            due = due < other ? due : other;
             if (_due != due)
             {
                 _due = due;
@@ -339,7 +345,7 @@ internal sealed partial class Mesh : IHostedService, IDisposable
                 Send(send.To, send.Message);
                 break;
             case Effect.Spread spread:
-                Spread(spread.Message, spread.Except);
+                _exchange.Spread(spread.About, spread.Message, spread.Except);
                 break;
             case Effect.Dial dial when !_links.TryGet(dial.Node, out _) && !_keeper.TryBegin(dial.Node):
                 Do(now => _views.OnDialFailed(dial.Node, now));

@@ -98,7 +98,7 @@ internal sealed partial class PeerTable
             {
                 // Where it is now nobody has tried yet.
                 (Told, Answered) = (addresses, []);
-                Shown = Shown with { Addresses = [.. addresses.Distinct()], TellsAddresses = !addresses.IsEmpty, FailedDials = 0, NextTry = 0 };
+                Shown = Shown with { Addresses = addresses.Length < 2 ? addresses : [.. addresses.Distinct()], TellsAddresses = !addresses.IsEmpty, FailedDials = 0, NextTry = 0 };
             }
         }
     }

@@ -22,7 +22,7 @@ internal sealed class Reachability
     public Reachability(LinkTable links, LinkKeeper keeper, RecordTable records, Hubs hubs, IEnvelopePort paths, Func<bool> isDialable)
     {
         (_links, _keeper, _records, _hubs, _isDialable) = (links, keeper, records, hubs, isDialable);
-        paths.PathChanged += _ => Look();
+        paths.PathsChanged += _ => Look();
         records.Changed += node =>
         {
             // Whether a neighbour relays at all its record says, which may come after the link.
@@ -52,7 +52,8 @@ internal sealed class Reachability
         var (isDialable, hubs) = (_isDialable(), _hubs.Nodes);
         lock (_lock)
         {
-            var relays = _links.Snapshot.Select(link => link.Remote)
+            // Whom anybody can dial, and who has no hubs, needs no look at the neighbours: this comes with each of their records, and each path.
+            var relays = isDialable && hubs.IsEmpty ? [] : _links.Snapshot.Select(link => link.Remote)
                 .Where(node => _records.Find(node) is { IsRelay: true } && (!isDialable || hubs.Contains(node)))
                 // Those that were named before stay, so that a neighbour more changes nothing.
                 .OrderByDescending(hubs.Contains).ThenByDescending(_keeper.IsPinned).ThenByDescending(node => _relays.Contains(node)).ThenBy(node => node)

@@ -23,6 +23,8 @@ internal sealed partial class RecordExchange
     // In the order of nodes: what is told to all is told in one order, whatever the hashes.
     private volatile RegistryNeighbour[] _neighbours = [];
     private volatile NodeId[] _favoured = [];
+    // Of these, whom news and rumours of others go to; null after a change. The rest, most of them, is not even looked at.
+    private volatile RegistryNeighbour[]? _told;
     private long? _loggedAt;
 
     /// <param name="random">For jitter; without one there is none.</param>
@@ -38,10 +40,11 @@ internal sealed partial class RecordExchange
 
     public void Add(ILink link)
     {
-        var neighbour = new RegistryNeighbour(link, _table, _self.Id, _time, () => _favoured, Jitter, _metrics);
+        var neighbour = new RegistryNeighbour(link, _table, _self.Id, _time, () => _favoured, OnToldChanged, Jitter, _metrics);
         lock (_lock)
         {
             _neighbours = [.. _neighbours.Append(neighbour).OrderBy(n => n.Link.Remote)];
+            _told = null;
         }
 
         neighbour.Start();
@@ -54,6 +57,7 @@ internal sealed partial class RecordExchange
         {
             gone = Of(link);
             _neighbours = [.. _neighbours.Where(n => n != gone)];
+            _told = null;
         }
 
         gone?.Stop();
@@ -65,6 +69,7 @@ internal sealed partial class RecordExchange
         if (!nodes.SequenceEqual(_favoured))
         {
             _favoured = [.. nodes];
+            OnToldChanged();
             foreach (var neighbour in nodes.Count == 0 ? _neighbours : [])
             {
                 neighbour.Unprune();
@@ -75,10 +80,28 @@ internal sealed partial class RecordExchange
     /// <summary>True for a neighbour that has nobody else to learn from sooner, as far as is known.</summary>
     public bool IsEager(ILink link) => Of(link)?.IsEager ?? false;
 
+    /// <summary>Passes a rumour of a node on, along the views, which hang together, and the tree of news, which leads to those that are in no view.</summary>
+    public void Spread(NodeId about, MembershipMessage rumour, NodeId? except)
+    {
+        byte[]? encoded = null;
+        // A node that nobody has room for in a view tells all its links: they are few.
+        foreach (var neighbour in _favoured.Length == 0 ? _neighbours : Told())
+        {
+            if (neighbour.Link.Remote != except)
+            {
+                neighbour.Tell(about, encoded ??= rumour.Encode());
+            }
+        }
+    }
+
+    /// <summary>A neighbour passed on a rumour: it need not be told the same.</summary>
+    public void OnRumour(ILink from, NodeId about) => Of(from)?.OnRumourThere(about);
+
     /// <summary>Passes a node's new record on to all neighbours but the one it came from, or tells them of it.</summary>
     public void Spread(NodeId node, ILink? from = null)
     {
-        foreach (var neighbour in _neighbours)
+        // Its own each is told: no way is shorter.
+        foreach (var neighbour in node == _self.Id ? _neighbours : Told())
         {
             if (neighbour.Link != from && neighbour.Link.Remote != node)
             {
@@ -96,9 +119,15 @@ internal sealed partial class RecordExchange
         switch (_table.Offer(encoded, out var record, out var problem))
         {
             case RecordVerdict.News:
+                neighbour?.OnRecordThere(record!.Node);
                 Spread(record!.Node, from);
                 break;
             case RecordVerdict.Known when NodeRecord.TryPeek(encoded, out var node, out _):
+                if (_table.Find(node) is { } known && encoded.SequenceEqual(known.Encoded.Span))
+                {
+                    neighbour?.OnRecordThere(node);
+                }
+
                 neighbour?.OnRepeated(node);
                 break;
             case RecordVerdict.Foreign:
@@ -219,7 +248,39 @@ internal sealed partial class RecordExchange
         }
     }
 
-    private RegistryNeighbour? Of(ILink? link) => Array.Find(_neighbours, n => n.Link == link);
+    private RegistryNeighbour[] Told()
+    {
+        if (_told is { } told)
+        {
+            return told;
+        }
+
+        lock (_lock)
+        {
+            return _told = [.. _neighbours.Where(n => n.IsEager || _favoured.Contains(n.Link.Remote))];
+        }
+    }
+
+    private void OnToldChanged()
+    {
+        lock (_lock)
+        {
+            _told = null;
+        }
+    }
+
+    private RegistryNeighbour? Of(ILink? link)
+    {
+        foreach (var neighbour in _neighbours)
+        {
+            if (neighbour.Link == link)
+            {
+                return neighbour;
+            }
+        }
+
+        return null;
+    }
 
     private double Jitter()
     {

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using Dawn.Identity;
 using Dawn.Links;
@@ -29,7 +30,7 @@ internal sealed partial class RecordTable
     private readonly ILogger _logger;
     private readonly RegistryMetrics? _metrics;
     private readonly Lock _lock = new();
-    private readonly Dictionary<NodeId, Gcra> _limits = [];
+    private readonly Dictionary<NodeId, TimeSpan> _limits = [];
     private readonly long _created;
     private readonly ReadRecord _read;
     private volatile IAgentRegistry _registry;
@@ -196,7 +197,7 @@ internal sealed partial class RecordTable
         lock (_lock)
         {
             var now = _time.GetElapsedTime(_created);
-            foreach (var node in _limits.Where(l => l.Value.IsIdle(now)).Select(l => l.Key).ToList())
+            foreach (var node in _limits.Where(l => l.Value <= now).Select(l => l.Key).ToList())
             {
                 _limits.Remove(node);
             }
@@ -264,12 +265,8 @@ internal sealed partial class RecordTable
     {
         lock (_lock)
         {
-            if (!_limits.TryGetValue(node, out var limit))
-            {
-                _limits[node] = limit = new(Interval, Burst);
-            }
-
-            return limit.TryTake(_time.GetElapsedTime(_created));
+            ref var idleAt = ref CollectionsMarshal.GetValueRefOrAddDefault(_limits, node, out _);
+            return Gcra.TryTake(ref idleAt, _time.GetElapsedTime(_created), Interval, Burst);
         }
     }
 

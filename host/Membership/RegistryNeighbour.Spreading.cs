@@ -25,13 +25,26 @@ internal sealed partial class RegistryNeighbour
         // Its own it tells everybody: no way is shorter.
         if (node == self || !_isLazy)
         {
-            _feed.Enqueue([node]);
+            _feed.Enqueue(node);
         }
         else if (favoured().Contains(link.Remote))
         {
             _tidings!.Add(node);
         }
     }
+
+    /// <summary>Passes on what somebody says of a node.</summary>
+    public void Tell(NodeId about, byte[] rumour) => _feed.Enqueue(about, rumour);
+
+    /// <summary>The other end sent a node's newest record.</summary>
+    public void OnRecordThere(NodeId node)
+    {
+        _feed.OnRecordThere(node);
+        _tidings?.Remove(node);
+    }
+
+    /// <inheritdoc cref="RegistryFeed.OnRumourThere"/>
+    public void OnRumourThere(NodeId about) => _feed.OnRumourThere(about);
 
     /// <summary>The other end sent what was known already.</summary>
     public void OnRepeated(NodeId node)
@@ -106,11 +119,18 @@ internal sealed partial class RegistryNeighbour
                 _isLazy = true;
             }
         }
+
+        eagernessChanged();
     }
 
     public void OnWant(IEnumerable<NodeId> nodes)
     {
-        _isLazy = false;
+        if (_isLazy)
+        {
+            _isLazy = false;
+            eagernessChanged();
+        }
+
         // Names of nobody would gather without end before one that wants and does not read.
         _feed.Enqueue(nodes.Where(n => table.Find(n) is not null));
     }

@@ -3,7 +3,7 @@ using Dawn.Links;
 namespace Dawn.Membership;
 
 /// <summary>One link's part in keeping registries alike: its summaries, and at most one reconciliation at a time (docs/protocol.md, "Registry"). Thread-safe.</summary>
-internal sealed partial class RegistryNeighbour(ILink link, RecordTable table, NodeId self, TimeProvider time, Func<NodeId[]> favoured, Func<double> jitter, RegistryMetrics? metrics)
+internal sealed partial class RegistryNeighbour(ILink link, RecordTable table, NodeId self, TimeProvider time, Func<NodeId[]> favoured, Action eagernessChanged, Func<double> jitter, RegistryMetrics? metrics)
 {
     public static readonly TimeSpan SummaryEvery = TimeSpan.FromSeconds(10);
 
@@ -17,7 +17,7 @@ internal sealed partial class RegistryNeighbour(ILink link, RecordTable table, N
     public static readonly (TimeSpan Interval, int Burst) Openings = (TimeSpan.FromSeconds(2.5), 10);
     public static readonly (TimeSpan Interval, int Burst) Proofs = (TimeSpan.FromSeconds(1), 2 * RegistryConflicts.Max);
 
-    private readonly RegistryFeed _feed = new(link, table, time, metrics);
+    private readonly RegistryFeed _feed = new(link, self, table, time, metrics);
     private readonly Lock _lock = new();
     private readonly long _created = time.GetTimestamp();
     private ITimer? _timer;
@@ -36,7 +36,7 @@ internal sealed partial class RegistryNeighbour(ILink link, RecordTable table, N
     /// <summary>Tells the other end what it should know at once; the summary finds the rest.</summary>
     public void Start()
     {
-        _feed.Enqueue([self]);
+        _feed.Enqueue(self);
         if (table.Conflicts.Find(link.Remote) is { } proof)
         {
             // It may be another process than the one that was told before.

@@ -11,19 +11,30 @@ internal sealed class RegistryTidings(RecordTable table, TimeProvider time, Func
     private readonly Lock _lock = new();
     private readonly HashSet<NodeId> _nodes = [];
     private ITimer? _timer;
+    private bool _isArmed;
     private bool _isStopped;
 
     public void Add(NodeId node)
     {
         lock (_lock)
         {
-            if (_isStopped || !_nodes.Add(node) || _nodes.Count > 1)
+            if (_isStopped || !_nodes.Add(node) || _isArmed)
             {
                 return;
             }
 
+            _isArmed = true;
             _timer ??= time.CreateTimer(_ => Send(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
             _timer.Change(Gather, Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    /// <summary>The other end has the news itself.</summary>
+    public void Remove(NodeId node)
+    {
+        lock (_lock)
+        {
+            _nodes.Remove(node);
         }
     }
 
@@ -43,6 +54,7 @@ internal sealed class RegistryTidings(RecordTable table, TimeProvider time, Func
         {
             nodes = [.. _nodes];
             _nodes.Clear();
+            _isArmed = false;
         }
 
         foreach (var some in nodes.Select(table.Find).OfType<Identity.NodeRecord>().Chunk(RegistryFrame.MaxHaves))

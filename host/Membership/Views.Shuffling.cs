@@ -58,6 +58,20 @@ internal sealed partial class Views
         Send(to, new Shuffle(walk, ActiveWalk, [self, .. sent]));
     }
 
+    private ImmutableArray<NodeId> Sample(List<NodeId> from, int count)
+    {
+        List<NodeId> rest = [.. from];
+        var sample = ImmutableArray.CreateBuilder<NodeId>();
+        while (sample.Count < count && rest.Count > 0)
+        {
+            var at = random.Next(rest.Count);
+            sample.Add(rest[at]);
+            rest.RemoveAt(at);
+        }
+
+        return sample.ToImmutable();
+    }
+
     private void Keep(ulong walk, NodeId from, ImmutableArray<NodeId> sent)
     {
         if (_walks.Count >= MaxWalks)

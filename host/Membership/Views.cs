@@ -48,6 +48,9 @@ internal sealed partial class Views(NodeId self, Func<NodeId, bool> isDialable, 
 
     public IReadOnlyList<NodeId> Active => _active;
 
+    /// <summary>Another number after each change of <see cref="Active"/> or <see cref="Wanted"/>: looked at after each message.</summary>
+    public int Version { get; private set; }
+
     public IReadOnlyList<NodeId> Passive => _passive;
 
     /// <summary>True for neighbours, and for those that are asked to become one.</summary>
@@ -76,6 +79,7 @@ internal sealed partial class Views(NodeId self, Func<NodeId, bool> isDialable, 
         foreach (var late in _asking.Where(q => q.Until <= now).ToList())
         {
             _asking.Remove(late);
+            Version++;
             _refused.Add(late.Node);
         }
 
@@ -115,12 +119,12 @@ internal sealed partial class Views(NodeId self, Func<NodeId, bool> isDialable, 
     public void OnLinkDown(NodeId node, bool isClean, TimeSpan now)
     {
         _linked.Remove(node);
-        if (_asking.RemoveAll(q => q.Node == node && q.IsSent) > 0)
+        if (Drop(q => q.Node == node && q.IsSent))
         {
             _refused.Add(node);
         }
 
-        if (_active.Remove(node))
+        if (Lose(node))
         {
             if (isClean)
             {
@@ -136,7 +140,7 @@ internal sealed partial class Views(NodeId self, Func<NodeId, bool> isDialable, 
 
     public void OnDialFailed(NodeId node, TimeSpan now)
     {
-        if (_asking.RemoveAll(q => q.Node == node && !q.IsSent) > 0)
+        if (Drop(q => q.Node == node && !q.IsSent))
         {
             _passive.Remove(node);
             Fill(now);
@@ -158,8 +162,8 @@ internal sealed partial class Views(NodeId self, Func<NodeId, bool> isDialable, 
     public void OnGone(NodeId node, TimeSpan now)
     {
         _passive.Remove(node);
-        _asking.RemoveAll(q => q.Node == node);
-        if (_active.Remove(node) && _linked.Contains(node))
+        Drop(q => q.Node == node);
+        if (Lose(node) && _linked.Contains(node))
         {
             Send(node, new Disconnect());
         }
@@ -197,7 +201,7 @@ internal sealed partial class Views(NodeId self, Func<NodeId, bool> isDialable, 
             case NeighbourAnswer answer:
                 OnAnswer(from, answer.IsAccepted);
                 break;
-            case Disconnect when _active.Remove(from):
+            case Disconnect when Lose(from):
                 _refused.Add(from);
                 Remember(from);
                 break;
@@ -254,7 +258,7 @@ internal sealed partial class Views(NodeId self, Func<NodeId, bool> isDialable, 
 
     private void OnAnswer(NodeId from, bool isAccepted)
     {
-        var wasAsked = _asking.RemoveAll(q => q.Node == from && q.IsSent) > 0;
+        var wasAsked = Drop(q => q.Node == from && q.IsSent);
         if (!isAccepted)
         {
             _refused.Add(from);
@@ -308,6 +312,7 @@ internal sealed partial class Views(NodeId self, Func<NodeId, bool> isDialable, 
 
         var question = new Question(node, message, now + AnswerTimeout);
         _asking.Add(question);
+        Version++;
         if (_linked.Contains(node))
         {
             Pose(question);
@@ -334,15 +339,16 @@ internal sealed partial class Views(NodeId self, Func<NodeId, bool> isDialable, 
         if (_active.Count >= MaxActive)
         {
             var dropped = Pick(_active);
-            _active.Remove(dropped);
+            Lose(dropped);
             // What it answered before it hears of this no longer counts.
-            _asking.RemoveAll(q => q.Node == dropped);
+            Drop(q => q.Node == dropped);
             Send(dropped, new Disconnect());
             _refused.Add(dropped);
             Remember(dropped);
         }
 
         _active.Add(node);
+        Version++;
         _passive.Remove(node);
         _refused.Remove(node);
     }
@@ -364,21 +370,21 @@ internal sealed partial class Views(NodeId self, Func<NodeId, bool> isDialable, 
         _passive.Add(node);
     }
 
-    private NodeId Pick(List<NodeId> from) => from[random.Next(from.Count)];
-
-    private ImmutableArray<NodeId> Sample(List<NodeId> from, int count)
+    private bool Lose(NodeId node)
     {
-        List<NodeId> rest = [.. from];
-        var sample = ImmutableArray.CreateBuilder<NodeId>();
-        while (sample.Count < count && rest.Count > 0)
-        {
-            var at = random.Next(rest.Count);
-            sample.Add(rest[at]);
-            rest.RemoveAt(at);
-        }
-
-        return sample.ToImmutable();
+        var wasActive = _active.Remove(node);
+        Version += wasActive ? 1 : 0;
+        return wasActive;
     }
+
+    private bool Drop(Predicate<Question> which)
+    {
+        var dropped = _asking.RemoveAll(which);
+        Version += dropped;
+        return dropped > 0;
+    }
+
+    private NodeId Pick(List<NodeId> from) => from[random.Next(from.Count)];
 
     private void Send(NodeId to, MembershipMessage message) => effects.Add(new Effect.Send(to, message));
 }

@@ -28,7 +28,7 @@ internal sealed class RunningNode : INodeView, INodeControl
         parts.Records.Changed += _ => Changed?.Invoke(NodeFacts.Peers | NodeFacts.Registry);
         parts.Records.Conflicts.Found += _ => Changed?.Invoke(NodeFacts.Peers | NodeFacts.Registry | NodeFacts.Status);
         parts.Peers.Changed += _ => Changed?.Invoke(NodeFacts.Peers | NodeFacts.Status);
-        parts.Router.PathChanged += _ => Changed?.Invoke(NodeFacts.Links | NodeFacts.Routes | NodeFacts.Peers | NodeFacts.Status);
+        parts.Router.PathsChanged += _ => Changed?.Invoke(NodeFacts.Links | NodeFacts.Routes | NodeFacts.Peers | NodeFacts.Status);
         parts.Modes.Changed += () => Changed?.Invoke(NodeFacts.Status | NodeFacts.Config);
         parts.Plugins.Changed += () => Changed?.Invoke(NodeFacts.Plugins | NodeFacts.Status);
         parts.Settings.Changed += () => Changed?.Invoke(NodeFacts.Config | NodeFacts.Status);

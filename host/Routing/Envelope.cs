@@ -128,8 +128,8 @@ internal interface IEnvelopePort
     {
     }
 
-    /// <summary>Raised after the path to a node came, went or changed; handlers return at once.</summary>
-    event Action<NodeId>? PathChanged;
+    /// <summary>Raised after the paths to these nodes came, went or changed, with all that one change of the network brings about at once; handlers return at once.</summary>
+    event Action<IReadOnlyList<NodeId>>? PathsChanged;
 }
 
 /// <summary>Takes the envelopes that are addressed to this node. Called on a link's reading loop: it returns soon and keeps nothing of the span.</summary>

@@ -30,6 +30,7 @@ internal sealed partial class PathFinder(Router router, Lazy<LinkKeeper> keeper,
 
     private const int MaxDials = 4;
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
+    private const int TicksPerPicture = 5;
     private static readonly TimeSpan InUse = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LastRetry = TimeSpan.FromSeconds(8);
@@ -42,6 +43,7 @@ internal sealed partial class PathFinder(Router router, Lazy<LinkKeeper> keeper,
     private readonly SortedDictionary<NodeId, (TimeSpan Pause, long Since)> _retries = [];
     private readonly CancellationTokenSource _stop = new();
     private ITimer? _timer;
+    private uint _ticks;
 
     public Task StartAsync(CancellationToken cancellationToken)
     {
@@ -220,7 +222,16 @@ internal sealed partial class PathFinder(Router router, Lazy<LinkKeeper> keeper,
     {
         try
         {
-            router.Refresh();
+            // A neighbour's round trip is measured every five seconds at most; what it costs now a mode that looks it up is told.
+            if (_ticks++ % TicksPerPicture == 0)
+            {
+                router.Refresh();
+            }
+            else
+            {
+                router.RefreshPaths();
+            }
+
             router.KeepFound(InUse);
             var used = router.Used(InUse);
             foreach (var node in sessions().Union(used.Where(u => u.Link is null).Select(u => u.Target)).Where(node => !router.CanReach(node)).ToList())

@@ -39,7 +39,7 @@ internal sealed partial class Router : IEnvelopePort
         topology.Known += OnKnown;
     }
 
-    public event Action<NodeId>? PathChanged;
+    public event Action<IReadOnlyList<NodeId>>? PathsChanged;
 
     /// <summary>Raised where something to a node is stalled on all the ways that there are.</summary>
     public event Action<NodeId>? Stalled;
@@ -75,6 +75,12 @@ internal sealed partial class Router : IEnvelopePort
     public void Refresh()
     {
         _topology.Invalidate();
+        RefreshPaths();
+    }
+
+    /// <summary>As <see cref="Refresh"/>, by the picture of the neighbours that there is: for each of them another one looks up a good deal, once a second.</summary>
+    public void RefreshPaths()
+    {
         Onward.Refresh();
         Tell(_paths.Refresh());
     }
@@ -265,19 +271,16 @@ internal sealed partial class Router : IEnvelopePort
 
         // One signal for all who wait: they are few, and one for each node would have to be taken back by those who give up.
         Interlocked.Exchange(ref _changed, NewSignal()).TrySetResult();
-        foreach (var node in nodes)
+        foreach (var handler in Delegate.EnumerateInvocationList(PathsChanged))
         {
-            foreach (var handler in Delegate.EnumerateInvocationList(PathChanged))
+            try
             {
-                try
-                {
-                    handler(node);
-                }
-                catch (Exception e)
-                {
-                    // Who fails to listen keeps neither the others nor the link from going on.
-                    LogHandlerFailed(e, node.ToShortString());
-                }
+                handler(nodes);
+            }
+            catch (Exception e)
+            {
+                // Who fails to listen keeps neither the others nor the link from going on.
+                LogHandlerFailed(e, nodes.Count);
             }
         }
     }
@@ -315,6 +318,6 @@ internal sealed partial class Router : IEnvelopePort
     [LoggerMessage(Level = LogLevel.Debug, Message = "Nothing that went to {Node} over {Hop} was acknowledged for a while; another way is tried")]
     private partial void LogStalled(string node, string hop);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "Telling that the path to {Node} changed failed")]
-    private partial void LogHandlerFailed(Exception exception, string node);
+    [LoggerMessage(Level = LogLevel.Error, Message = "Telling that the paths to {Count} nodes changed failed")]
+    private partial void LogHandlerFailed(Exception exception, int count);
 }

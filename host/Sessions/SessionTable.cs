@@ -94,13 +94,13 @@ internal sealed partial class SessionTable(
 
     public Task StartAsync(CancellationToken cancellationToken)
     {
-        port.PathChanged += OnPathChanged;
+        port.PathsChanged += OnPathsChanged;
         return Task.CompletedTask;
     }
 
     public Task StopAsync(CancellationToken cancellationToken)
     {
-        port.PathChanged -= OnPathChanged;
+        port.PathsChanged -= OnPathsChanged;
         _stopping.Cancel();
         foreach (var session in Sessions())
         {
@@ -265,11 +265,14 @@ internal sealed partial class SessionTable(
         }
     }
 
-    private void OnPathChanged(NodeId node)
+    private void OnPathsChanged(IReadOnlyList<NodeId> nodes)
     {
-        foreach (var session in Sessions(node))
+        foreach (var node in nodes)
         {
-            session.OnPathChanged();
+            foreach (var session in Sessions(node))
+            {
+                session.OnPathChanged();
+            }
         }
     }
 

@@ -1,3 +1,3 @@
 using Dawn.Simulator;
 
-return CommandLine.Run(args);
+return Collections.TryBeginAgain(args) ?? CommandLine.Run(args);

@@ -12,7 +12,7 @@ internal sealed class OrSet<TReplica, TElement>(Func<TElement, TElement, TElemen
     where TReplica : notnull
 {
     // By replica, for a delta whose context covers a replica's past must find what of it is alive; nearly always one.
-    private readonly Dictionary<TReplica, List<Birth>> _births = [];
+    private readonly Dictionary<TReplica, Birth[]> _births = [];
     private readonly Func<TElement, TElement, TElement> _join = join ?? ((first, _) => first);
     private readonly IEqualityComparer<TElement> _equality = equality ?? EqualityComparer<TElement>.Default;
 
@@ -45,14 +45,20 @@ internal sealed class OrSet<TReplica, TElement>(Func<TElement, TElement, TElemen
         _births.TryGetValue(dot.Replica, out var births);
         if (Context.Contains(dot))
         {
-            return births?.FindIndex(birth => birth.Sequence == dot.Sequence) is { } at and >= 0 && JoinAt(births, at, element);
+            return births is not null && Array.FindIndex(births, birth => birth.Sequence == dot.Sequence) is var at and >= 0 && JoinAt(births, at, element);
         }
 
-        births ??= _births[dot.Replica] = new(1);
-        Count -= births.Count;
-        births.RemoveAll(birth => birth.Sequence < dot.Sequence);
-        births.Add(new(dot.Sequence, element));
-        Count += births.Count;
+        if (births is [var only] && only.Sequence < dot.Sequence)
+        {
+            births[0] = new(dot.Sequence, element);
+        }
+        else
+        {
+            Birth[] left = [.. (births ?? []).Where(birth => birth.Sequence >= dot.Sequence), new(dot.Sequence, element)];
+            Count += left.Length - (births?.Length ?? 0);
+            _births[dot.Replica] = left;
+        }
+
         Context.Advance(dot);
         return true;
     }
@@ -74,7 +80,7 @@ internal sealed class OrSet<TReplica, TElement>(Func<TElement, TElement, TElemen
 
     public bool TryGet(TReplica replica, out TElement element)
     {
-        var isThere = _births.TryGetValue(replica, out var births) && births.Count > 0;
+        var isThere = _births.TryGetValue(replica, out var births) && births.Length > 0;
         element = isThere ? births![^1].Element : default!;
         return isThere;
     }
@@ -97,13 +103,13 @@ internal sealed class OrSet<TReplica, TElement>(Func<TElement, TElement, TElemen
 
         foreach (var (dot, element) in delta.Alive)
         {
-            if (_births.TryGetValue(dot.Replica, out var births) && births.FindIndex(birth => birth.Sequence == dot.Sequence) is var at and >= 0)
+            if (_births.TryGetValue(dot.Replica, out var births) && Array.FindIndex(births, birth => birth.Sequence == dot.Sequence) is var at and >= 0)
             {
                 JoinAt(births, at, element);
             }
             else if (!Context.Contains(dot))
             {
-                (births ?? (_births[dot.Replica] = new(1))).Add(new(dot.Sequence, element));
+                _births[dot.Replica] = [.. births ?? [], new(dot.Sequence, element)];
                 Count++;
             }
         }
@@ -131,7 +137,7 @@ internal sealed class OrSet<TReplica, TElement>(Func<TElement, TElement, TElemen
         return context;
     }
 
-    private bool JoinAt(List<Birth> births, int at, TElement element)
+    private bool JoinAt(Birth[] births, int at, TElement element)
     {
         var joined = _join(births[at].Element, element);
         var isOther = !_equality.Equals(joined, births[at].Element);
@@ -146,14 +152,18 @@ internal sealed class OrSet<TReplica, TElement>(Func<TElement, TElement, TElemen
             return 0;
         }
 
-        var ended = births.RemoveAll(isOver);
-        Count -= ended;
-        if (births.Count == 0)
+        Birth[] left = Array.FindAll(births, birth => !isOver(birth));
+        Count -= births.Length - left.Length;
+        if (left.Length == 0)
         {
             _births.Remove(replica);
         }
+        else
+        {
+            _births[replica] = left;
+        }
 
-        return ended;
+        return births.Length - left.Length;
     }
 
     private readonly record struct Birth(ulong Sequence, TElement Element);

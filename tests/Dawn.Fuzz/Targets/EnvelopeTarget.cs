@@ -31,7 +31,7 @@ internal sealed class EnvelopeTarget : IFuzzTarget, IEnvelopePort, IChannelAccep
         _router = new(World.Self, modes, new(World.Self, links, peers, records, new([]), found), links, found, new(), () => _sessions, new SeededEntropy(33), _time, NullLogger<Router>.Instance);
     }
 
-    public event Action<NodeId>? PathChanged { add { } remove { } }
+    public event Action<IReadOnlyList<NodeId>>? PathsChanged { add { } remove { } }
 
     public string Name => "envelope";
 

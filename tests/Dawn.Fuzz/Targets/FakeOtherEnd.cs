@@ -34,7 +34,7 @@ internal sealed class FakeOtherEnd : IEnvelopePort
             (Aead.CreateBrief(OurKey), Aead.CreateBrief(TheirKey)), (_, opened) => Opened.Add(opened), _ => Endings++);
     }
 
-    public event Action<NodeId>? PathChanged { add { } remove { } }
+    public event Action<IReadOnlyList<NodeId>>? PathsChanged { add { } remove { } }
 
     public Session Session { get; }
 

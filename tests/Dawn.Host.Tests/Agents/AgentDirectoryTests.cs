@@ -157,13 +157,13 @@ public sealed class AgentDirectoryTests : IAsyncDisposable
 
     private sealed class CountingPaths : IEnvelopePort
     {
-        public event Action<NodeId>? PathChanged;
+        public event Action<IReadOnlyList<NodeId>>? PathsChanged;
 
         public int Asked { get; private set; }
 
         public HashSet<NodeId> Reachable { get; } = [];
 
-        public void Raise(NodeId node) => PathChanged?.Invoke(node);
+        public void Raise(NodeId node) => PathsChanged?.Invoke([node]);
 
         public bool CanReach(NodeId node)
         {

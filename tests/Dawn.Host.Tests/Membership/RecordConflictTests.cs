@@ -33,7 +33,7 @@ public sealed class RecordConflictTests
         Assert.Equal(first.Sequence, owner.Records.Conflicts.Own!.Counts.Sequence);
         Assert.Equal(far.Records.Find(owner.Id)!.Encoded.ToArray(), middle.Records.Conflicts.Find(owner.Id)!.Counts.Encoded.ToArray());
         var next = owner.Publish("echo");
-        await Eventually.HoldsAsync(() => far.Records.Find(owner.Id)!.Sequence == next.Sequence);
+        await Eventually.HoldsAsync(() => far.Records.Find(owner.Id)!.Sequence == next.Sequence, () => _time.Advance(RegistryFeed.Gather));
         // A process of the owner that links later is told too, though nobody holds those records any more.
         await using var late = await NodeAsync();
         await owner.LinkToAsync(late);

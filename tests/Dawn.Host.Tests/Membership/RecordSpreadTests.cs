@@ -1,5 +1,6 @@
 using Dawn.Identity;
 using Dawn.Links;
+using Dawn.Membership;
 using Xunit;
 
 namespace Dawn.Tests.Membership;
@@ -18,7 +19,7 @@ public sealed class RecordSpreadTests : MeshNodeTests
         await b.LinkToAsync(c);
         await Eventually.HoldsAsync(() => c.Records.Find(a.Id)?.Sequence == early.Sequence);
         var late = a.Publish("echo", "notes");
-        await Eventually.HoldsAsync(() => c.Records.Find(a.Id)?.Sequence == late.Sequence);
+        await Eventually.HoldsAsync(() => c.Records.Find(a.Id)?.Sequence == late.Sequence, () => Time.Advance(RegistryFeed.Gather));
         Assert.Equal(["echo", "notes"], c.Directory.Snapshot.Where(entry => entry.Address.Node == a.Id).Select(entry => entry.Address.Agent));
         // Known of, and out of reach.
         Assert.All(c.Directory.Snapshot.Where(entry => entry.Address.Node == a.Id), entry => Assert.False(entry.Online));

@@ -224,6 +224,7 @@ public sealed class SpreadingTests
         _exchange.OnRegistry(_b, RegistryFrame.Want([_far.Id]));
         Assert.Equal([Record(_far, 1)], Records(_b));
         Assert.True(_exchange.IsEager(_b));
+        _time.Advance(RegistryFeed.Gather);
         _exchange.OnRecord(_a, Record(_far, 2));
         Assert.Equal(Record(_far, 2), Records(_b)[1]);
     }
@@ -397,6 +398,40 @@ public sealed class SpreadingTests
         _exchange.OnRegistry(_b, kinds[0]);
         Assert.Equal("more tidings of records than the limit", _b.Violation);
     }
+
+    [Fact]
+    public void News_that_follows_soon_is_gathered_and_what_the_other_end_has_by_then_is_not_sent()
+    {
+        _exchange.OnRecord(_a, Record(_far, 1));
+        Assert.Equal([Record(_far, 1)], Records(_b));
+        _exchange.OnRecord(_a, Record(_far, 2));
+        _exchange.OnRecord(_a, Record(_nodes[4], 1));
+        _time.Advance(RegistryFeed.Gather - Tick);
+        Assert.Single(Records(_b));
+        _time.Advance(Tick);
+        Assert.Equal([Record(_far, 1), Record(_far, 2), Record(_nodes[4], 1)], Records(_b));
+        _exchange.OnRecord(_a, Record(_nodes[5], 1));
+        _exchange.OnRecord(_a, Record(_far, 3));
+        Assert.Equal(3, Records(_b).Count);
+        // It is told so at once, and what waits goes along.
+        _exchange.OnRecord(_b, Record(_nodes[5], 1));
+        Assert.Equal([RegistryFrame.Prune()], Registry(_b));
+        Assert.Equal([Record(_far, 3)], Records(_b)[3..]);
+    }
+
+    [Fact]
+    public void Rumours_are_gathered_too_and_one_that_the_other_end_tells_itself_is_kept_to_oneself()
+    {
+        List<Suspicion> said = [.. Enumerable.Range(3, 3).Select(i => Suspicion.Sign(_nodes[1], _nodes[i].Id, 1, _time.GetUtcNow()))];
+        said.ForEach(one => _exchange.Spread(one.Suspect, one, _nodes[1].Id));
+        Assert.Equal([said[0].Encode()], Rumours(_b));
+        Assert.Empty(Rumours(_a));
+        _exchange.OnRumour(_b, said[1].Suspect);
+        _time.Advance(RegistryFeed.Gather);
+        Assert.Equal([said[0].Encode(), said[2].Encode()], Rumours(_b));
+    }
+
+    private static List<byte[]> Rumours(ToyLink link) => [.. link.Sent.Where(f => f.Type == LinkFrame.Membership).Select(f => f.Body)];
 
     private static NodeId Nobody(int number) => new(SeededEntropy.Derive(number, "nobody"));
 

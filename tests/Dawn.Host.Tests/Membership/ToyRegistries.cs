@@ -62,9 +62,10 @@ internal sealed class ToyRegistries
     // All are neighbours here.
     private void Favour(int node) => Nodes[node].Exchange.Favour([.. _links.Keys.Where(l => l.From == node).Select(l => Identities[l.To].Id)]);
 
-    /// <summary>A node signs a new record of itself and spreads it.</summary>
+    /// <summary>A node signs a new record of itself and spreads it, so long after the last that nothing is gathered on the way.</summary>
     public NodeRecord Publish(int node)
     {
+        Pass(RegistryFeed.Gather);
         var record = NodeRecord.Sign(Identities[node], ++_sequence, _time.GetUtcNow(), EncryptionMode.Required, [], [], out _);
         Nodes[node].Table.Put(record, out _);
         Nodes[node].Exchange.Spread(record.Node);

@@ -29,7 +29,7 @@ internal sealed class ExampleSession : IEnvelopePort
         Outlet = new(this, self.Id, new WrittenEntropy([.. Enumerable.Repeat(idByte, 8)]));
     }
 
-    public event Action<NodeId>? PathChanged
+    public event Action<IReadOnlyList<NodeId>>? PathsChanged
     {
         add { }
         remove { }

@@ -118,10 +118,10 @@ public sealed class CallTests
     {
         await using var a = await NodeAsync();
         await using var b = await NodeAsync();
-        a.Router.PathChanged += _ => throw new InvalidOperationException("a fault of ours");
+        a.Router.PathsChanged += _ => throw new InvalidOperationException("a fault of ours");
         a.Records.Changed += _ => throw new InvalidOperationException("another");
         var heard = new TaskCompletionSource();
-        a.Router.PathChanged += _ => heard.TrySetResult();
+        a.Router.PathsChanged += _ => heard.TrySetResult();
         b.Publish("echo");
         await a.LinkToAsync(b);
         await heard.Task.WaitAsync(MeshNode.Patience, Cancel);

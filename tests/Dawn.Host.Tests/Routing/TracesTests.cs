@@ -171,7 +171,7 @@ public sealed class TracesTests
     {
         public List<(EnvelopeHeader Header, ulong Number)> Sent { get; } = [];
 
-        public event Action<NodeId>? PathChanged
+        public event Action<IReadOnlyList<NodeId>>? PathsChanged
         {
             add { }
             remove { }

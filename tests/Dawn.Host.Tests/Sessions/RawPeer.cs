@@ -40,7 +40,7 @@ internal sealed class RawPeer : IEnvelopePort
             (Aead.Create(SessionKey), Aead.Create(PeerKey)), (_, opened) => Opened.Add(opened), _ => Endings++);
     }
 
-    public event Action<NodeId>? PathChanged { add { } remove { } }
+    public event Action<IReadOnlyList<NodeId>>? PathsChanged { add { } remove { } }
 
     public FakeTimeProvider Time { get; } = new(new DateTimeOffset(2030, 1, 1, 0, 0, 0, TimeSpan.Zero));
 

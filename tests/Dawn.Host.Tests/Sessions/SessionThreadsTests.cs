@@ -72,7 +72,7 @@ public class SessionThreadsTests
             }))];
         }
 
-        public event Action<NodeId>? PathChanged { add { } remove { } }
+        public event Action<IReadOnlyList<NodeId>>? PathsChanged { add { } remove { } }
 
         public NodeId Id { get; }
 

@@ -215,7 +215,7 @@ internal sealed class SimulatedNode : IEnvelopePort, IChannelAcceptor
         _ = Table.StartAsync(CancellationToken.None);
     }
 
-    public event Action<NodeId>? PathChanged;
+    public event Action<IReadOnlyList<NodeId>>? PathsChanged;
 
     public TestIdentity Identity { get; }
 
@@ -247,7 +247,7 @@ internal sealed class SimulatedNode : IEnvelopePort, IChannelAcceptor
     {
         foreach (var node in nodes)
         {
-            PathChanged?.Invoke(node);
+            PathsChanged?.Invoke([node]);
         }
     }
 
