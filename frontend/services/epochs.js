@@ -122,6 +122,11 @@ export class Epochs {
     return this.#state === "none" && age >= rekeyPause && (this.#asked || age >= this.rekeyAfter || !equal(this.#shown, this.#credentials.certificate));
   }
 
+  /** When the next rekeying is due by time. */
+  get dueAt() {
+    return this.#state === "none" ? this.#since + this.rekeyAfter : Infinity;
+  }
+
   get isStuck() {
     return this.#state !== "none" && this.#credentials.runtime.ticks() - this.#stateSince >= rekeyTime;
   }

@@ -285,11 +285,13 @@ export class Session {
     /** @type {Frame | undefined} */
     let next = this.#in.take(frame) ? frame : undefined;
     while (next !== undefined) {
+      // It is held from now on, as an ack says that leaves meanwhile.
+      const following = this.#in.advance();
       const violation = await this.#deliver(next, this.#runtime.ticks());
       if (violation !== null || this.#end !== null) {
         return violation;
       }
-      next = this.#in.advance();
+      next = following;
     }
     return null;
   }
@@ -394,7 +396,7 @@ export class Session {
 
   #arm() {
     const now = this.#runtime.ticks();
-    const at = Math.max(now, Math.min(now + tick, this.#sender.dueAt));
+    const at = Math.max(now, Math.min(now + tick, this.#sender.dueAt, this.#epochs.dueAt > now ? this.#epochs.dueAt : Infinity));
     if (this.#end !== null || (this.#timerAt > now && this.#timerAt <= at)) {
       return;
     }
