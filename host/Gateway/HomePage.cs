@@ -5,7 +5,7 @@ using Dawn.Configuration;
 
 namespace Dawn.Gateway;
 
-/// <summary>What a browser sees at <c>/</c>: which node this is, and where programs find it.</summary>
+/// <summary>What a browser sees at <c>/</c> where the program came without a frontend: which node this is, and where programs find it.</summary>
 internal static class HomePage
 {
     private const string Style =
