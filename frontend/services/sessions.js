@@ -16,7 +16,6 @@ const maxSessions = 256;
 export class Sessions {
   #home;
   #identity;
-  #runtime;
   #rekeyAfter;
   #floods;
   #nextId;
@@ -29,7 +28,6 @@ export class Sessions {
   constructor(home, identity, runtime, rekeyAfter) {
     this.#home = home;
     this.#identity = identity;
-    this.#runtime = runtime;
     this.#rekeyAfter = rekeyAfter;
     this.#nextId = new DataView(runtime.random(8).buffer).getBigUint64(0);
     this.#floods = new Floods(identity, runtime, (kind, target, payload) => this.#send(kind, target, new Uint8Array(tagSize), payload));

@@ -27,6 +27,7 @@ internal static class CommandLine
         ("call", false, f => CallVerb.Create(f)),
         ("trace", false, f => TraceVerb.Create(f)),
         ("invite", false, f => InviteVerb.Create(f)),
+        ("ui", false, f => UiVerb.Create(f)),
         ("mcp", false, f => McpVerb.Create(f)),
         ("registry", false, f => RegistryVerb.Create(f)),
         ("logs", false, f => LogsVerb.Create(f)),

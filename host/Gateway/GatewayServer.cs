@@ -15,7 +15,7 @@ namespace Dawn.Gateway;
 /// <summary>The node's HTTP side: MCP for ordinary clients, health and metrics, on a Kestrel of its own that starts and stops with the node.</summary>
 /// <param name="ownerToken">The token that makes a local caller the node's owner; null while there is none.</param>
 internal sealed partial class GatewayServer(
-    GatewaySettings settings, NodeId node, HttpRelays relays, WebSocketRelays sockets, Readiness readiness, Func<string?> ownerToken, TimeProvider time, ILoggerFactory loggers)
+    GatewaySettings settings, NodeId node, HttpRelays relays, WebSocketRelays sockets, LinkEndpoint links, Readiness readiness, Func<string?> ownerToken, TimeProvider time, ILoggerFactory loggers)
     : IHostedService, IAsyncDisposable
 {
     // A client that asks nothing for so long has most likely gone without a word.
@@ -133,6 +133,7 @@ internal sealed partial class GatewayServer(
         app.MapMcp("/mcp");
         app.MapMcp("/mcp/{address}");
         app.Map(WebSocketRelays.Path, context => sockets.InvokeAsync(context));
+        app.Map(LinkEndpoint.Path, context => links.InvokeAsync(context));
         app.MapGet("/", context => HomeAsync(context));
         app.MapGet("/healthz", context => context.Response.WriteAsync("ok\n"));
         app.MapGet("/readyz", ReadyAsync);

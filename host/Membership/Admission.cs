@@ -12,6 +12,9 @@ internal sealed partial class Admission(NodeIdentity self, TicketStore tickets, 
     private static readonly TimeSpan BrowserLifetime = TimeSpan.FromDays(1);
     private static readonly TimeSpan MemberLifetime = TimeSpan.FromDays(30);
 
+    /// <summary>How long the ticket in a page's address is good for: to open it, not to keep it.</summary>
+    public static readonly TimeSpan PageTicketLifetime = TimeSpan.FromMinutes(10);
+
     private const int MaxUses = 1_000;
     private static readonly TimeSpan MaxTicketLifetime = TimeSpan.FromDays(7);
 
@@ -36,7 +39,8 @@ internal sealed partial class Admission(NodeIdentity self, TicketStore tickets, 
             throw new ArgumentException($"A ticket that lives {lifetime} is not given; allowed: up to {MaxTicketLifetime.TotalDays:0} days.");
         }
 
-        if (addresses.IsEmpty)
+        // A page redeems its ticket where it came from, which may be the gateway of a node without listeners.
+        if (addresses.IsEmpty && role != CertificateRole.Browser)
         {
             throw new InvalidOperationException("This node listens nowhere, so nobody could redeem a ticket here. Set Dawn:Listen, or Dawn:Advertise.");
         }
@@ -44,6 +48,14 @@ internal sealed partial class Admission(NodeIdentity self, TicketStore tickets, 
         var ticket = new Ticket(new UInt128(entropy.UInt64(), entropy.UInt64()), entropy.Bytes(Ticket.SecretSize), role, self.Id, time.GetUtcNow() + lifetime, self.Network.Name, [.. addresses.Take(Ticket.MaxAddresses)]);
         tickets.Add(ticket.Id, ticket.Secret, role, uses, ticket.NotAfter);
         return ticket;
+    }
+
+    /// <summary>A page's address with a ticket behind the <c>#</c>, which browsers send to nobody (RFC 9110, 7.1). It names no addresses.</summary>
+    /// <exception cref="InvalidOperationException">This node can't invite.</exception>
+    public (Uri Address, DateTimeOffset NotAfter) InvitePage(Uri gateway)
+    {
+        var ticket = Invite(CertificateRole.Browser, 1, PageTicketLifetime, []);
+        return (new UriBuilder(gateway) { Path = "/", Fragment = ticket.ToString() }.Uri, ticket.NotAfter);
     }
 
     public bool TryGetPsk(ReadOnlySpan<byte> ticketId, Span<byte> psk) => tickets.TryGetPsk(ticketId, psk);

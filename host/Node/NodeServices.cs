@@ -107,6 +107,7 @@ internal static class NodeServices
         services.AddSingleton<AggregateRelay>();
         services.AddSingleton<HttpRelays>();
         services.AddSingleton<WebSocketRelays>();
+        services.AddSingleton<LinkEndpoint>();
         services.AddSingleton<Readiness>();
         services.AddSingleton(s => ActivatorUtilities.CreateInstance<GatewayServer>(s, self.Id, OwnerToken.LoadOrCreate(directory, Entropy.System)));
         services.AddSingleton<Func<ITransport, string, CancellationToken, Task>>(s => s.GetRequiredService<AggregateRelay>().ServeAsync);
@@ -141,6 +142,7 @@ internal static class NodeServices
         services.AddHostedService<NodeLife>();
         // Only now, when all that a neighbour may ask for is there.
         services.AddHostedService(s => s.GetRequiredService<Listeners>());
+        services.AddHostedService(s => s.GetRequiredService<LinkEndpoint>());
         services.AddHostedService(s => s.GetRequiredService<SelfRecord>());
         services.AddHostedService(s => s.GetRequiredService<LinkKeeper>());
         services.AddHostedService(s => s.GetRequiredService<PathFinder>());

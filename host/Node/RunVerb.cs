@@ -161,9 +161,27 @@ internal static partial class RunVerb
         }
 
         LogReady(logger, self.Id.ToString(), self.Network.Name);
-        var facts = new { node = self.Id.ToString(), ui = gateway is null ? null : gateway + "/", mcp = gateway is null ? null : gateway + "/mcp", listen };
+        var facts = new { node = self.Id.ToString(), ui = gateway is null ? null : PageOf(services, logger), mcp = gateway is null ? null : gateway + "/mcp", listen };
         Console.WriteLine($"ready {JsonSerializer.Serialize(facts)}");
     }
+
+    // Without a ticket it is a page that only members' browsers can use, which is better than no node.
+    private static string PageOf(IServiceProvider services, ILogger logger)
+    {
+        var gateway = services.GetRequiredService<GatewayServer>().Url!;
+        try
+        {
+            return services.GetRequiredService<Admission>().InvitePage(gateway).Address.AbsoluteUri;
+        }
+        catch (InvalidOperationException e)
+        {
+            LogNoTicket(logger, e.Message);
+            return gateway.GetLeftPart(UriPartial.Authority) + "/";
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "The page's address carries no ticket: {Cause}")]
+    private static partial void LogNoTicket(ILogger logger, string cause);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Dawn:Plugins:{Name} is set, but no plugin of that name is installed")]
     private static partial void LogUnknownPlugin(ILogger logger, string name);

@@ -175,6 +175,13 @@ internal sealed class RunningNode : INodeView, INodeControl
             Text(route.Kind), route.Link is { } link ? Encryption(link.IsSealed) : null, RoundTrip(_parts.Sessions.Snapshot, target)?.TotalMilliseconds);
     }
 
+    public Task<PageInvitation> InvitePageAsync(CancellationToken cancellationToken)
+    {
+        var gateway = GatewayUrl ?? throw new InvalidOperationException("This node has no gateway, hence no page. Set Dawn:Gateway:Url.");
+        var (address, notAfter) = _parts.Admission.InvitePage(gateway);
+        return Task.FromResult(new PageInvitation(address.AbsoluteUri, notAfter));
+    }
+
     public async Task<ReloadResult> ReloadAsync(CancellationToken cancellationToken)
     {
         _parts.Configuration.Reload();

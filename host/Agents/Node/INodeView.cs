@@ -52,6 +52,9 @@ internal interface INodeControl
 
     Task<Invitation> InviteAsync(InvitationRequest request, CancellationToken cancellationToken);
 
+    /// <summary>An address of this node's page, with a ticket for one browser.</summary>
+    Task<PageInvitation> InvitePageAsync(CancellationToken cancellationToken);
+
     /// <summary>Dials an address (<c>scheme://host:port#NodeId</c>, the NodeId where it is known) and waits until the link is up.</summary>
     Task<LinkInfo> ConnectAsync(Uri address, CancellationToken cancellationToken);
 
@@ -193,6 +196,8 @@ internal sealed record NodeDiagnosis(
 internal sealed record InvitationRequest(Identity.CertificateRole Role, int Uses, TimeSpan Lifetime);
 
 internal sealed record Invitation(string Ticket, string Role, int Uses, DateTimeOffset Expires);
+
+internal sealed record PageInvitation(string Ui, DateTimeOffset Expires);
 
 internal sealed record ReloadResult(IReadOnlyList<string> Changed, IReadOnlyList<NodeProblem> Problems);
 

@@ -21,6 +21,7 @@ namespace Dawn.Agents.Node;
 [JsonSerializable(typeof(LogLevelList))]
 [JsonSerializable(typeof(NodeDiagnosis))]
 [JsonSerializable(typeof(Invitation))]
+[JsonSerializable(typeof(PageInvitation))]
 [JsonSerializable(typeof(LinkInfo))]
 [JsonSerializable(typeof(DisconnectResult))]
 [JsonSerializable(typeof(ReloadResult))]

@@ -58,6 +58,7 @@ internal sealed class NodeTools
                     [Description("Seconds until it expires, at most 30 days.")] int expiresSeconds = 600,
                     CancellationToken ct = default) =>
                 control.InviteAsync(Invitation(role, uses, expiresSeconds), ct)),
+            Act("ui", "Makes an address of this node's page with a ticket that lets one browser in, for ten minutes.", false, (CancellationToken ct) => control.InvitePageAsync(ct)),
             Act("connect", "Dials another node and waits until the link is up.", false, ([Description("scheme://host:port or scheme:///path, with #NodeId where it is known.")] string address, CancellationToken ct) =>
                 control.ConnectAsync(
                     Uri.TryCreate(address, UriKind.Absolute, out var uri) ? uri : throw new ArgumentException($"'{address}' is not an address like ws://host:7610."), ct)),

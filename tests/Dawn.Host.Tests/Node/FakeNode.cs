@@ -74,6 +74,9 @@ internal sealed class FakeNode : INodeView, INodeControl
         return Task.FromResult(Mode);
     }
 
+    public Task<PageInvitation> InvitePageAsync(CancellationToken cancellationToken) =>
+        Task.FromResult(new PageInvitation("http://127.0.0.1:7600/#dawn1abcdef", DateTimeOffset.UnixEpoch));
+
     public Task<Invitation> InviteAsync(InvitationRequest request, CancellationToken cancellationToken)
     {
         Act($"invite {request.Role} {request.Uses} {request.Lifetime.TotalSeconds}");

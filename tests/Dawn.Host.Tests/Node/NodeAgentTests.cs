@@ -16,7 +16,7 @@ namespace Dawn.Tests.Node;
 public sealed class NodeAgentTests
 {
     private static readonly string[] ReadTools = ["agents", "id", "links", "mode", "peers", "plugins", "registry_conflicts", "registry_log", "registry_records", "routes", "sessions", "status", "trace"];
-    private static readonly string[] AdminTools = ["connect", "diagnosis", "disconnect", "invite", "log_levels", "logs", "reload", "set_log_level", "set_mode", "stop"];
+    private static readonly string[] AdminTools = ["connect", "diagnosis", "disconnect", "invite", "log_levels", "logs", "reload", "set_log_level", "set_mode", "stop", "ui"];
 
     private static readonly NodeId Trusted = FakeNode.Id(7);
     private static readonly Caller LocalOwner = new(FakeNode.Self, AgentId.Owner, CertificateRole.Member, true);

@@ -1,0 +1,90 @@
+// A light node against real nodes, for the tests that start those: `node --experimental-websocket conversation.js <page address> <far node's id> [rekey ms]`.
+// The address is that of the ready line, with its ticket. Prints one line of JSON: what was seen.
+import { LightNode } from "../../services/node.js";
+import { DawnError } from "../../services/errors.js";
+import { memoryStore } from "../../services/store.js";
+import { ticketIn } from "../../services/ticket.js";
+
+const [address, far, rekey] = process.argv.slice(2);
+const url = new URL(address);
+const ticket = ticketIn(url.hash);
+const rekeyAfter = rekey === undefined ? undefined : Number(rekey);
+const store = memoryStore();
+const patience = AbortSignal.timeout(50_000);
+
+/** @param {() => unknown} holds @param {EventTarget} target @param {string} event */
+async function until(holds, target, event) {
+  while (!holds()) {
+    patience.throwIfAborted();
+    await new Promise(resolve => {
+      target.addEventListener(event, resolve, { once: true });
+      patience.addEventListener("abort", resolve, { once: true });
+    });
+  }
+}
+
+/** The code of what an action fails with. @param {() => Promise<unknown>} action */
+async function codeOf(action) {
+  try {
+    await action();
+    return "none";
+  } catch (error) {
+    return error instanceof DawnError ? error.code : String(error);
+  }
+}
+
+/** @type {Record<string, unknown>} */
+const seen = {};
+
+const node = await LightNode.open({ url: url.href, ticket, store, locks: null, rekeyAfter });
+await node.whenOnline(patience);
+await until(() => node.agents().some(agent => agent.node === far && agent.agent === "first"), node, "agents");
+seen.home = node.status.home;
+seen.id = node.id;
+seen.network = node.status.network;
+seen.agents = node.agents().map(agent => agent.address);
+
+const client = await node.connect(`${far}:first`, { signal: patience });
+seen.server = client.server.serverInfo.name;
+seen.tools = (await client.list("tools")).map(tool => tool.name);
+seen.roll = await client.callTool("roll", { dice: "3d6" });
+
+// Twenty at once, and messages that are larger than any window.
+const many = await Promise.all(Array.from({ length: 20 }, () => client.callTool("roll", { dice: "2d6" })));
+seen.many = many.filter(result => result.content?.length > 0).length;
+const text = await node.connect(`${far}:text`, { signal: patience });
+const long = await text.callTool("count", { text: "dawn ".repeat(600_000) }, { timeout: 45_000 });
+seen.long = long.structuredContent ?? long.content;
+
+if (rekeyAfter !== undefined) {
+  const until = Date.now() + 4 * rekeyAfter;
+  let calls = 0;
+  while (Date.now() < until) {
+    await client.callTool("roll", { dice: "1d6" });
+    calls++;
+  }
+  seen.calls = calls;
+}
+
+seen.unknown = await codeOf(() => node.connect(`${far}:nobody`, { signal: patience }));
+client.close();
+await node.close();
+
+// The key and the certificate are kept: no ticket is needed any more. One that was used says so where it is needed.
+const again = await LightNode.open({ url: url.href, store, locks: null });
+await again.whenOnline(patience);
+seen.sameId = again.id === seen.id;
+await until(() => again.agents().some(agent => agent.node === far && agent.agent === "first"), again, "agents");
+const second = await again.connect(`${far}:first`, { signal: patience });
+seen.again = (await second.callTool("roll", { dice: "1d6" })).content.length;
+await again.close();
+
+const stranger = await LightNode.open({ url: url.href, ticket, store: memoryStore(), locks: null });
+seen.spent = await codeOf(() => stranger.whenOnline(patience));
+await stranger.close();
+const nobody = await LightNode.open({ url: url.href, store: memoryStore(), locks: null });
+seen.none = await codeOf(() => nobody.whenOnline(patience));
+await nobody.close();
+
+console.log(JSON.stringify(seen));
+process.exit(0);
