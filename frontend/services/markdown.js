@@ -26,6 +26,9 @@ const languages = {
 /** @type {Record<string, string>} */
 const aliases = { "c#": "csharp", cs: "csharp", html: "xml", js: "javascript", jsonc: "json", jsx: "javascript", mjs: "javascript", py: "python", rs: "rust", sh: "bash", shell: "bash", svg: "xml", ts: "typescript", tsx: "typescript", yml: "yaml" };
 
+// HTML in messages is shown as the text it is, but for tags that only shape text and say nothing else.
+const plainTags = /^(?:\s|[^<>]|<\/?(?:br|b|i|u|s|sub|sup|kbd|mark|details|summary|p|hr)\s*\/?>)*$/i;
+
 // Longer code is as readable without colours, and colouring it takes longer than reading begins.
 const maxHighlighted = 50_000;
 
@@ -42,16 +45,15 @@ export function loadMarkdown() {
 
 async function load() {
   const { Marked } = await import("marked");
-  const marked = new Marked({ gfm: true, breaks: true });
+  const marked = new Marked({ gfm: true, breaks: true, renderer: { html: ({ text }) => plainTags.test(text) ? text : escaped(text) } });
   const sanitize = await sanitizer();
   /** @type {Promise<any> | null} */
   let highlighter = null;
   return {
     parse(/** @type {string} */ markdown, /** @type {Element} */ into) {
-      const made = document.implementation.createHTMLDocument().body;
-      made.append(...sanitize(/** @type {string} */ (marked.parse(markdown, { async: false }))));
+      const made = sanitize(/** @type {string} */ (marked.parse(markdown, { async: false })));
       tidy(made);
-      into.replaceChildren(...made.childNodes);
+      into.replaceChildren(made);
     },
     async highlight(/** @type {string} */ code, /** @type {string} */ named, /** @type {Element} */ into) {
       const name = aliases[named.toLowerCase()] ?? named.toLowerCase();
@@ -63,24 +65,27 @@ async function load() {
       if (hljs.getLanguage(name) === undefined) {
         hljs.registerLanguage(name, language.default);
       }
-      into.replaceChildren(...sanitize(hljs.highlight(code, { language: name, ignoreIllegals: true }).value));
+      into.replaceChildren(sanitize(hljs.highlight(code, { language: name, ignoreIllegals: true }).value));
     },
   };
 }
 
 // Both make elements of a document that is nobody's page: nothing in it runs or loads before it was looked through.
-/** @returns {Promise<(html: string) => Node[]>} */
+/** @returns {Promise<(html: string) => DocumentFragment>} */
 async function sanitizer() {
-  const parser = /** @type {any} */ (Document);
-  if ("parseHTML" in parser) {
+  if ("setHTML" in Element.prototype) {
     const options = { sanitizer: { elements, attributes } };
-    return html => [...parser.parseHTML(html, options).body.childNodes];
+    return html => {
+      const template = document.createElement("template");
+      /** @type {any} */ (template).setHTML(html, options);
+      return template.content;
+    };
   }
   const { default: purify } = await import("dompurify");
-  return html => [...purify.sanitize(html, { ALLOWED_TAGS: elements, ALLOWED_ATTR: attributes, ALLOW_DATA_ATTR: false, RETURN_DOM: true }).childNodes];
+  return html => purify.sanitize(html, { ALLOWED_TAGS: elements, ALLOWED_ATTR: attributes, ALLOW_DATA_ATTR: false, RETURN_DOM_FRAGMENT: true });
 }
 
-/** Links lead out without saying where from; pictures of others' servers are links, as loading them tells who reads. @param {HTMLElement} element */
+/** Links lead out without saying where from; pictures of others' servers are links, as loading them tells who reads. @param {DocumentFragment} element */
 function tidy(element) {
   for (const link of element.querySelectorAll("a")) {
     if (/^(https?|mailto):/i.test(link.getAttribute("href") ?? "")) {
@@ -93,7 +98,7 @@ function tidy(element) {
   for (const image of element.querySelectorAll("img")) {
     const source = image.getAttribute("src") ?? "";
     if (!/^data:image\/(png|jpeg|gif|webp|avif);/i.test(source)) {
-      const link = element.ownerDocument.createElement("a");
+      const link = document.createElement("a");
       link.textContent = image.alt || source;
       if (/^https?:/i.test(source)) {
         Object.assign(link, { href: source, target: "_blank", rel: "noopener noreferrer nofollow" });
@@ -110,10 +115,13 @@ function tidy(element) {
     }
   }
   for (const table of element.querySelectorAll("table")) {
-    const frame = element.ownerDocument.createElement("div");
+    const frame = document.createElement("div");
     frame.className = "scroll-x";
     frame.tabIndex = 0;
     table.replaceWith(frame);
     frame.append(table);
   }
 }
+
+/** @param {string} text */
+const escaped = text => text.replace(/[&<>"]/g, character => `&#${character.charCodeAt(0)};`);
