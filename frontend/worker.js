@@ -4,8 +4,21 @@
 const worker = /** @type {{ skipWaiting: () => Promise<void>, clients: { claim: () => Promise<void> }, addEventListener: (type: string, listener: (event: { waitUntil: (promise: Promise<unknown>) => void, request: Request, respondWith: (response: Promise<Response>) => void }) => void) => void }} */ (/** @type {unknown} */ (self));
 const cacheName = "dawn-shell";
 
-worker.addEventListener("install", event => event.waitUntil(worker.skipWaiting()));
+worker.addEventListener("install", event => event.waitUntil(fill().then(() => worker.skipWaiting())));
 worker.addEventListener("activate", event => event.waitUntil(worker.clients.claim()));
+
+// All that the page may load later too: a language, a highlighter. What belongs to an older page goes.
+async function fill() {
+  const names = /** @type {string[]} */ (await (await fetch("./shell.json")).json());
+  const wanted = new Set(names.map(name => new URL(name, location.href).href));
+  const cache = await caches.open(cacheName);
+  for (const request of await cache.keys()) {
+    if (!wanted.has(request.url)) {
+      await cache.delete(request);
+    }
+  }
+  await cache.addAll([...wanted]);
+}
 
 worker.addEventListener("fetch", event => {
   const url = new URL(event.request.url);
