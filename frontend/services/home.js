@@ -50,6 +50,7 @@ export class Home extends EventTarget {
   /** @type {Status} */
   #status;
   #hasTurn = false;
+  #isWaiting = false;
   #closed = new AbortController();
   // Ends a pause before its time.
   #wake = new AbortController();
@@ -91,7 +92,7 @@ export class Home extends EventTarget {
     const certificate = kept === undefined ? null : await readCertificate(kept.certificate, kept.key, identity.id, runtime.now());
     this.#network = certificate === null ? null : { name: kept.name, key: kept.key, psk: kept.psk, certificate };
     /** @type {DawnError | null} */
-    let error = kept !== undefined && certificate === null ? new DawnError("certificate-expired", "This page's membership has expired; it takes a new ticket.") : null;
+    let error = kept !== undefined && certificate === null ? expired() : null;
     if (ticket !== null) {
       try {
         await this.#redeem(ticket);
@@ -147,8 +148,8 @@ export class Home extends EventTarget {
         continue;
       }
       if (this.#network === null || this.#network.certificate.notAfter <= this.#options.runtime.now()) {
-        const expired = this.#network !== null;
-        this.#set({ state: "ticket-needed", retryAt: null, error: failure(error ?? (expired ? new DawnError("certificate-expired", "This page's membership has expired; it takes a new ticket.") : new DawnError("ticket-needed", "This page is not a member of the network yet; it takes a ticket."))) });
+        const cause = this.#network !== null ? expired() : error ?? new DawnError("ticket-needed", "This page is not a member of the network yet; it takes a ticket.");
+        this.#set({ state: "ticket-needed", retryAt: null, error: failure(cause) });
         await this.#sleep(60_000);
         continue;
       }
@@ -190,9 +191,17 @@ export class Home extends EventTarget {
   }
 
   async #waitForTurn() {
-    const waiting = this.#turn.wait();
-    const [isMine] = await Promise.race([waiting.then(mine => [mine]), this.#sleep(Infinity).then(() => [this.#hasTurn])]);
-    this.#hasTurn ||= isMine;
+    if (!this.#isWaiting) {
+      this.#isWaiting = true;
+      void this.#turn.wait().then(isMine => {
+        this.#isWaiting = false;
+        if (isMine) {
+          this.#hasTurn = true;
+          this.retry();
+        }
+      });
+    }
+    await this.#sleep(Infinity);
   }
 
   /** @param {string} text @throws {DawnError} */
@@ -235,6 +244,8 @@ export class Home extends EventTarget {
     this.dispatchEvent(new Event("status"));
   }
 }
+
+const expired = () => new DawnError("certificate-expired", "This page's membership has expired; it takes a new ticket.");
 
 /** @param {unknown} error */
 function asDawnError(error) {

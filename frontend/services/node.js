@@ -1,7 +1,7 @@
 // A light node: a page, or a program, that is a member of the network in its own right. It calls agents and hosts none.
 import { DawnError } from "./errors.js";
 import { Home } from "./home.js";
-import { Identity, nodeFromText } from "./identity.js";
+import { Identity, nodeFromText, nodeText } from "./identity.js";
 import { frames } from "./link.js";
 import { McpClient } from "./mcp.js";
 import { isAgentId, writeRecord } from "./records.js";
@@ -92,6 +92,12 @@ export class LightNode extends EventTarget {
     return this.#home.link?.roundTrip ?? null;
   }
 
+  /** What is under way, for whoever wants to see how it is sealed: how often keys were replaced, and round trips in milliseconds. */
+  connections() {
+    const { link } = this.#home;
+    return { link: link === null ? null : { home: nodeText(link.remote.node), epoch: link.epoch, roundTrip: link.roundTrip }, sessions: this.#sessions.list() };
+  }
+
   /** Settles once the node is online; throws where it takes a ticket, or the signal is aborted. @param {AbortSignal} [signal] */
   async whenOnline(signal) {
     while (this.status.state !== "online") {
@@ -100,8 +106,13 @@ export class LightNode extends EventTarget {
         throw new DawnError(signal?.aborted ? "cancelled" : error?.code ?? "closed", error?.message ?? "The node is closed.", { outcome: "not-executed" });
       }
       await new Promise(resolve => {
-        this.addEventListener("status", resolve, { once: true });
-        signal?.addEventListener("abort", resolve, { once: true });
+        const done = () => {
+          this.removeEventListener("status", done);
+          signal?.removeEventListener("abort", done);
+          resolve(undefined);
+        };
+        this.addEventListener("status", done);
+        signal?.addEventListener("abort", done);
       });
     }
   }
@@ -262,10 +273,15 @@ function linkUrl(url) {
 }
 
 /** @template T @param {Promise<T>} promise @param {AbortSignal} [signal] @returns {Promise<T>} */
-function abortable(promise, signal) {
-  return signal === undefined ? promise : Promise.race([promise, new Promise((_, reject) => {
-    const cancel = () => reject(new DawnError("cancelled", "Cancelled.", { outcome: "not-executed" }));
-    signal.aborted ? cancel() : signal.addEventListener("abort", cancel, { once: true });
-  })]);
+async function abortable(promise, signal) {
+  let cancel = () => {};
+  try {
+    return await Promise.race([promise, new Promise((_, reject) => {
+      cancel = () => reject(new DawnError("cancelled", "Cancelled.", { outcome: "not-executed" }));
+      signal?.aborted ? cancel() : signal?.addEventListener("abort", cancel);
+    })]);
+  } finally {
+    signal?.removeEventListener("abort", cancel);
+  }
 }
 

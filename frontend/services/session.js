@@ -406,6 +406,6 @@ export class Session {
       this.#timerAt = Infinity;
       this.#look(this.#runtime.ticks());
       this.flush();
-    }, at - now);
+    }, Math.ceil(at - now));
   }
 }

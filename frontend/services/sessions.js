@@ -77,6 +77,10 @@ export class Sessions {
     return opening.session;
   }
 
+  list() {
+    return [...this.#byName.values()].flatMap(entry => entry instanceof Opening ? [] : [{ node: nodeText(entry.remote.node), epoch: entry.epoch, roundTrip: entry.roundTrip || null }]);
+  }
+
   /** Takes an envelope from the link. @param {Bytes} bytes @returns {Promise<boolean>} false where it is malformed */
   async receive(bytes) {
     const envelope = readEnvelope(bytes);

@@ -94,7 +94,7 @@ export class ManualRuntime {
 
   /** @param {() => void} action @param {number} ms */
   setTimer = (action, ms) => {
-    const timer = { at: this.#time + ms, action };
+    const timer = { at: this.#time + Math.ceil(ms), action };
     this.#timers.add(timer);
     return timer;
   };

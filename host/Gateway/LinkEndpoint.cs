@@ -1,5 +1,5 @@
 using System.Net;
-using Dawn.Links;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http.Features;
 
@@ -10,7 +10,8 @@ namespace Dawn.Gateway;
 /// Hosts and origins were checked before, so that of all pages only this gateway's own get here; the link's handshake decides the rest.
 /// </summary>
 /// <remarks>Open as long as the node's listeners are: what a neighbour may ask for is there before, and gone after.</remarks>
-internal sealed class LinkEndpoint(LinkListener links, TimeProvider time) : IHostedService
+/// <param name="serve">Carries an accepted connection, with the scheme it came by, to the end of its link: <see cref="Links.LinkListener.ServeAsync"/>.</param>
+internal sealed class LinkEndpoint(Func<ConnectionContext, string, CancellationToken, Task> serve, TimeProvider time) : IHostedService
 {
     public const string Path = "/link";
 
@@ -64,7 +65,7 @@ internal sealed class LinkEndpoint(LinkListener links, TimeProvider time) : IHos
             // Links have a keep-alive of their own.
             var socket = await context.WebSockets.AcceptWebSocketAsync(new WebSocketAcceptContext { KeepAliveInterval = Timeout.InfiniteTimeSpan });
             var connection = new PageConnection(socket, $"page-{Interlocked.Increment(ref _count)}", EndPointOf(context.Connection), carrier.Abort, time);
-            await links.ServeAsync(connection, context.Request.IsHttps ? "wss" : "ws", _stopping.Token);
+            await serve(connection, context.Request.IsHttps ? "wss" : "ws", _stopping.Token);
             // The socket lives as long as this request.
             await connection.DisposeAsync();
         }

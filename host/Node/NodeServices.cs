@@ -107,7 +107,7 @@ internal static class NodeServices
         services.AddSingleton<AggregateRelay>();
         services.AddSingleton<HttpRelays>();
         services.AddSingleton<WebSocketRelays>();
-        services.AddSingleton<LinkEndpoint>();
+        services.AddSingleton(s => new LinkEndpoint(s.GetRequiredService<LinkListener>().ServeAsync, TimeProvider.System));
         services.AddSingleton<Readiness>();
         services.AddSingleton(s => ActivatorUtilities.CreateInstance<GatewayServer>(s, self.Id, OwnerToken.LoadOrCreate(directory, Entropy.System)));
         services.AddSingleton<Func<ITransport, string, CancellationToken, Task>>(s => s.GetRequiredService<AggregateRelay>().ServeAsync);

@@ -120,6 +120,9 @@ public sealed partial class DawnNode : IAsyncDisposable
 
     public string Mcp { get; private set; } = "";
 
+    /// <summary>The page, with a ticket for one browser.</summary>
+    public string Ui { get; private set; } = "";
+
     public string Listen { get; private set; } = "";
 
     /// <summary>What others put into <c>Bootstrap</c>.</summary>
@@ -153,7 +156,7 @@ public sealed partial class DawnNode : IAsyncDisposable
         try
         {
             var ready = await node._ready.Task.WaitAsync(Dawn.Patience);
-            (node.Id, node.Mcp, node.Listen) = (ready.GetProperty("node").GetString()!, ready.GetProperty("mcp").GetString() ?? "", ready.GetProperty("listen") is var l && l.GetArrayLength() > 0 ? l[0].GetString()! : "");
+            (node.Id, node.Ui, node.Mcp, node.Listen) = (ready.GetProperty("node").GetString()!, ready.GetProperty("ui").GetString() ?? "", ready.GetProperty("mcp").GetString() ?? "", ready.GetProperty("listen") is var l && l.GetArrayLength() > 0 ? l[0].GetString()! : "");
             return node;
         }
         catch (Exception e)

@@ -11,15 +11,17 @@ const ticket = ticketIn(url.hash);
 const rekeyAfter = rekey === undefined ? undefined : Number(rekey);
 const store = memoryStore();
 const patience = AbortSignal.timeout(50_000);
+patience.addEventListener("abort", () => {
+  console.error("not within 50 s", node?.status);
+  process.exit(1);
+});
+/** @type {LightNode | undefined} */
+let node;
 
 /** @param {() => unknown} holds @param {EventTarget} target @param {string} event */
 async function until(holds, target, event) {
   while (!holds()) {
-    patience.throwIfAborted();
-    await new Promise(resolve => {
-      target.addEventListener(event, resolve, { once: true });
-      patience.addEventListener("abort", resolve, { once: true });
-    });
+    await new Promise(resolve => target.addEventListener(event, resolve, { once: true }));
   }
 }
 
@@ -36,15 +38,16 @@ async function codeOf(action) {
 /** @type {Record<string, unknown>} */
 const seen = {};
 
-const node = await LightNode.open({ url: url.href, ticket, store, locks: null, rekeyAfter });
-await node.whenOnline(patience);
-await until(() => node.agents().some(agent => agent.node === far && agent.agent === "first"), node, "agents");
-seen.home = node.status.home;
-seen.id = node.id;
-seen.network = node.status.network;
-seen.agents = node.agents().map(agent => agent.address);
+node = await LightNode.open({ url: url.href, ticket, store, locks: null, rekeyAfter });
+const first = node;
+await first.whenOnline(patience);
+await until(() => first.agents().some(agent => agent.node === far && agent.agent === "first"), first, "agents");
+seen.home = first.status.home;
+seen.id = first.id;
+seen.network = first.status.network;
+seen.agents = first.agents().map(agent => agent.address);
 
-const client = await node.connect(`${far}:first`, { signal: patience });
+const client = await first.connect(`${far}:first`, { signal: patience });
 seen.server = client.server.serverInfo.name;
 seen.tools = (await client.list("tools")).map(tool => tool.name);
 seen.roll = await client.callTool("roll", { dice: "3d6" });
@@ -52,7 +55,7 @@ seen.roll = await client.callTool("roll", { dice: "3d6" });
 // Twenty at once, and messages that are larger than any window.
 const many = await Promise.all(Array.from({ length: 20 }, () => client.callTool("roll", { dice: "2d6" })));
 seen.many = many.filter(result => result.content?.length > 0).length;
-const text = await node.connect(`${far}:text`, { signal: patience });
+const text = await first.connect(`${far}:text`, { signal: patience });
 const long = await text.callTool("count", { text: "dawn ".repeat(600_000) }, { timeout: 45_000 });
 seen.long = long.structuredContent ?? long.content;
 
@@ -64,11 +67,13 @@ if (rekeyAfter !== undefined) {
     calls++;
   }
   seen.calls = calls;
+  const { link, sessions } = first.connections();
+  seen.epochs = [link?.epoch, sessions.find(session => session.node === far)?.epoch];
 }
 
-seen.unknown = await codeOf(() => node.connect(`${far}:nobody`, { signal: patience }));
+seen.unknown = await codeOf(() => first.connect(`${far}:nobody`, { signal: patience }));
 client.close();
-await node.close();
+await first.close();
 
 // The key and the certificate are kept: no ticket is needed any more. One that was used says so where it is needed.
 const again = await LightNode.open({ url: url.href, store, locks: null });

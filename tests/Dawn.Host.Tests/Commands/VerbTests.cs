@@ -288,7 +288,7 @@ public sealed class VerbTests
     public async Task McpCarriesNothingButProtocol()
     {
         await using var node = await RunningNode.StartAsync();
-        foreach (var (owner, tools) in new[] { (false, 13), (true, 23) })
+        foreach (var (owner, tools) in new[] { (false, 13), (true, 24) })
         {
             var input = new MemoryStream(Encoding.UTF8.GetBytes("""
                 {"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Dawn.Gateway;
 using Dawn.Identity;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Logging.Abstractions;
 using ModelContextProtocol.Client;
 using Xunit;
@@ -22,7 +23,7 @@ internal sealed class GatewayFixture : IAsyncDisposable
     private readonly GatewayMetrics _metrics = new();
     private readonly HttpClientHandler _handler = new() { ServerCertificateCustomValidationCallback = (_, _, _, _) => true };
 
-    private GatewayFixture(GatewaySettings settings, string? ownerToken, WebSocketLimits? limits, TimeProvider? socketTime)
+    private GatewayFixture(GatewaySettings settings, string? ownerToken, WebSocketLimits? limits, TimeProvider? socketTime, string? pages)
     {
         Dialer = new(Network, _metrics, TimeProvider.System, NullLogger<LegDialer>.Instance);
         Pool = new(Dialer, TimeProvider.System);
@@ -30,7 +31,8 @@ internal sealed class GatewayFixture : IAsyncDisposable
         Aggregate = new(Catalog, Dialer, Pool, _metrics, TimeProvider.System, NullLoggerFactory.Instance);
         Relays = new(Network, Aggregate, Dialer, Pool, _metrics, TimeProvider.System, NullLoggerFactory.Instance);
         Sockets = new(Aggregate, socketTime ?? TimeProvider.System, NullLogger<WebSocketRelays>.Instance, limits);
-        Server = new(settings, FakeNetwork.Here, Relays, Sockets, Readiness, () => ownerToken, TimeProvider.System, NullLoggerFactory.Instance);
+        Links = new(ServeAsync, TimeProvider.System);
+        Server = new(settings, FakeNetwork.Here, Relays, Sockets, Links, Readiness, () => ownerToken, TimeProvider.System, NullLoggerFactory.Instance, pages);
         Http = new(_handler, disposeHandler: false) { Timeout = Patience };
     }
 
@@ -50,6 +52,11 @@ internal sealed class GatewayFixture : IAsyncDisposable
 
     public WebSocketRelays Sockets { get; }
 
+    public LinkEndpoint Links { get; }
+
+    /// <summary>What becomes of connections at <c>/link</c>; nothing for those that nobody serves.</summary>
+    public Func<ConnectionContext, string, CancellationToken, Task> Serve { get; set; } = static (connection, _, _) => connection.DisposeAsync().AsTask();
+
     public GatewayServer Server { get; }
 
     public HttpClient Http { get; }
@@ -57,13 +64,15 @@ internal sealed class GatewayFixture : IAsyncDisposable
     public static CancellationToken Stop => TestContext.Current.CancellationToken;
 
     public static async Task<GatewayFixture> StartAsync(
-        CancellationToken stop, GatewaySettings? settings = null, string? ownerToken = null, WebSocketLimits? limits = null, TimeProvider? socketTime = null)
+        CancellationToken stop, GatewaySettings? settings = null, string? ownerToken = null, WebSocketLimits? limits = null, TimeProvider? socketTime = null, string? pages = null)
     {
-        var fixture = new GatewayFixture(settings ?? new("http://127.0.0.1:0"), ownerToken, limits, socketTime);
+        var fixture = new GatewayFixture(settings ?? new("http://127.0.0.1:0"), ownerToken, limits, socketTime, pages);
         await fixture.Catalog.StartAsync(stop);
         await fixture.Server.StartAsync(stop);
         return fixture;
     }
+
+    private Task ServeAsync(ConnectionContext connection, string scheme, CancellationToken stop) => Serve(connection, scheme, stop);
 
     public TestAgent Add(string id, NodeId node, string? name = null)
     {

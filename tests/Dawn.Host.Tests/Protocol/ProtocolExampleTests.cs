@@ -158,7 +158,7 @@ public sealed class ProtocolExampleTests
     private void Redeem()
     {
         _page.Section("Ticket");
-        _page.Prose("A has issued a ticket for a browser, with id 01 02 … 10, secret 32 bytes d0, two hours to live and the address `wss://a.example:443`. C redeems it: its hello names the ticket, its proof has no certificate, and the PSK is the ticket's.");
+        _page.Prose("A has issued a ticket for a browser, with id 01 02 … 10, secret 32 bytes d0, two hours to live and the address `wss://a.example`, whose port is its scheme's own. C redeems it: its hello names the ticket, its proof has no certificate, and the PSK is the ticket's.");
         var ticket = new Ticket(new UInt128(0x0102030405060708, 0x090a0b0c0d0e0f10), [.. Enumerable.Repeat((byte)0xd0, 32)], CertificateRole.Browser, _a.Id, Start.AddHours(2), "home", [new Uri("wss://a.example:443")]);
         Assert.Equal(ticket.Id, Ticket.TryParse(ticket.ToString(), out _)!.Id);
         _page.Line("ticket", ticket.ToString());

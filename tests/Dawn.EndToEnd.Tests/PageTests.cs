@@ -1,0 +1,181 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.WebSockets;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Xunit;
+
+namespace Dawn.EndToEnd;
+
+/// <summary>The second implementation of the wire protocol, the pages' own, against real nodes: it joins by the ticket in the page's address, and calls agents of a node that it has no link to.</summary>
+public sealed partial class PageTests
+{
+    [Fact(Timeout = 240_000)]
+    public async Task APageCallsAgentsOfAFarNodeThroughItsHome()
+    {
+        await using var a = await DawnNode.StartAsync(DawnNode.Secret);
+        await using var b = await DawnNode.StartAsync(DawnNode.Secret, $"Bootstrap:0={a.At}");
+        using var page = Page.Start("conversation.js", a.Ui, b.Id);
+        var seen = await page.EndAsync();
+        Assert.Equal(a.Id, seen.GetProperty("home").GetString());
+        Assert.Contains($"{b.Id}:first", Texts(seen.GetProperty("agents")));
+        Assert.Equal("first", seen.GetProperty("server").GetString());
+        Assert.Contains("roll", Texts(seen.GetProperty("tools")));
+        Assert.Equal(3, seen.GetProperty("roll").GetProperty("structuredContent").GetProperty("rolls").GetArrayLength());
+        Assert.Equal(20, seen.GetProperty("many").GetInt32());
+        Assert.Equal(600_000, seen.GetProperty("long").GetProperty("words").GetInt32());
+        Assert.Equal("unknown-agent", seen.GetProperty("unknown").GetString());
+
+        // It comes again without a ticket, and nobody comes twice with one.
+        Assert.True(seen.GetProperty("sameId").GetBoolean());
+        Assert.Equal(1, seen.GetProperty("again").GetInt32());
+        Assert.Equal("ticket-spent", seen.GetProperty("spent").GetString());
+        Assert.Equal("ticket-needed", seen.GetProperty("none").GetString());
+
+        // The home node passed all of it on, and its record says who came.
+        using var http = new HttpClient();
+        var metrics = await http.GetStringAsync(new Uri(a.Mcp.Replace("/mcp", "/metrics", StringComparison.Ordinal)), TestContext.Current.CancellationToken);
+        var relayed = RelayedBytes().Match(metrics).Groups[1].Value;
+        Assert.True(double.Parse(relayed, CultureInfo.InvariantCulture) > 3_000_000, metrics);
+        Assert.Contains("is now a Browser of the network", a.Log, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task CallsGoOnWhileAllKeysAreReplaced()
+    {
+        const string Often = "Security:RekeyAfter=00:00:01";
+        await using var a = await DawnNode.StartAsync(DawnNode.Secret, Often);
+        await using var b = await DawnNode.StartAsync(DawnNode.Secret, Often, $"Bootstrap:0={a.At}");
+        using var page = Page.Start("conversation.js", a.Ui, b.Id, "1500");
+        var seen = await page.EndAsync();
+        Assert.All(seen.GetProperty("epochs").EnumerateArray(), epoch => Assert.InRange(epoch.GetInt32(), 2, 20));
+        Assert.InRange(seen.GetProperty("calls").GetInt32(), 10, int.MaxValue);
+    }
+
+    [Fact]
+    public async Task ACallSurvivesTheRestartOfTheHomeNode()
+    {
+        var data = Directory.CreateTempSubdirectory("dawn-e2e-").FullName;
+        try
+        {
+            var a = await DawnNode.StartOnAsync(data, DawnNode.Secret);
+            string[] where = [DawnNode.Secret, $"Listen:0={a.Listen}", $"Gateway:Url={new Uri(a.Mcp).GetLeftPart(UriPartial.Authority)}"];
+            await using var b = await DawnNode.StartAsync(DawnNode.Secret, $"Bootstrap:0={a.At}");
+            await DawnNode.EventuallyAsync("A sees B's agent", () => a.SeesAsync("first", b));
+            using var page = Page.Start("restart.js", a.Ui, b.Id);
+            await page.SaysAsync("linked");
+            await a.KillAsync();
+            await a.DisposeAsync();
+            await using var restarted = await DawnNode.StartOnAsync(data, where);
+            var seen = await page.EndAsync();
+            Assert.Equal(2, seen.GetProperty("rolls").GetInt32());
+            Assert.Equal(1, seen.GetProperty("sessions").GetInt32());
+        }
+        finally
+        {
+            Directory.Delete(data, recursive: true);
+        }
+    }
+
+    [Fact]
+    public async Task APageReachesNodesThatItsHomeIsNotLinkedTo()
+    {
+        await using var hub = await DawnNode.StartAsync(DawnNode.Secret, "Mode=centralized");
+        string[] spoke = [DawnNode.Secret, "Mode=centralized", $"Hubs:0={hub.At}"];
+        await using var a = await DawnNode.StartAsync(spoke);
+        await using var b = await DawnNode.StartAsync(spoke);
+        await DawnNode.EventuallyAsync("A sees B's agent", () => a.SeesAsync("first", b));
+        using var page = Page.Start("conversation.js", a.Ui, b.Id);
+        var seen = await page.EndAsync();
+        Assert.Equal(20, seen.GetProperty("many").GetInt32());
+    }
+
+    [Fact(Timeout = 120_000)]
+    public async Task TheAddressOfThePageCarriesATicketAndAFreshOneIsToBeHad()
+    {
+        await using var a = await DawnNode.StartAsync();
+        Assert.Matches("^http://127.0.0.1:[0-9]+/#dawn1[a-z2-7]+$", a.Ui);
+        using var http = new HttpClient();
+        Assert.Equal(HttpStatusCode.OK, (await http.GetAsync(new Uri(a.Ui), TestContext.Current.CancellationToken)).StatusCode);
+        var ui = await a.CliAsync("ui");
+        Assert.Equal(0, ui.Exit);
+        Assert.Matches("^http://127.0.0.1:[0-9]+/#dawn1[a-z2-7]+\n$", ui.Out);
+        Assert.NotEqual(a.Ui, ui.Out.Trim());
+        var json = await a.CliAsync("ui", "--json");
+        Assert.InRange(json.Json.GetProperty("expires").GetDateTimeOffset() - DateTimeOffset.UtcNow, TimeSpan.FromMinutes(8), TimeSpan.FromMinutes(10));
+    }
+
+    [Fact(Timeout = 120_000)]
+    public async Task TheLinkEndpointIsForWebSocketsOfItsOwnPages()
+    {
+        await using var a = await DawnNode.StartAsync();
+        var gateway = new Uri(new Uri(a.Ui).GetLeftPart(UriPartial.Authority));
+        using var http = new HttpClient();
+        Assert.Equal(HttpStatusCode.UpgradeRequired, (await http.GetAsync(new Uri(gateway, "/link"), TestContext.Current.CancellationToken)).StatusCode);
+        foreach (var (header, value) in new[] { ("Origin", "https://elsewhere.example"), ("Origin", "null"), ("Host", "elsewhere.example") })
+        {
+            using var foreign = new ClientWebSocket();
+            foreign.Options.SetRequestHeader(header, value);
+            foreign.Options.CollectHttpResponseDetails = true;
+            await Assert.ThrowsAsync<WebSocketException>(() => foreign.ConnectAsync(Link(gateway), TestContext.Current.CancellationToken));
+            Assert.Equal(HttpStatusCode.Forbidden, foreign.HttpStatusCode);
+        }
+
+        // A page of this gateway gets in, and one that then says nothing that is understood gets no word.
+        using var own = new ClientWebSocket();
+        own.Options.SetRequestHeader("Origin", gateway.GetLeftPart(UriPartial.Authority));
+        await own.ConnectAsync(Link(gateway), TestContext.Current.CancellationToken);
+        await own.SendAsync("GET / HTTP/1.1\r\n"u8.ToArray(), WebSocketMessageType.Binary, true, TestContext.Current.CancellationToken);
+        Assert.Equal(WebSocketMessageType.Close, (await own.ReceiveAsync(new byte[16], TestContext.Current.CancellationToken)).MessageType);
+    }
+
+    private static Uri Link(Uri gateway) => new UriBuilder(gateway) { Scheme = "ws", Path = "/link" }.Uri;
+
+    private static IReadOnlyList<string> Texts(JsonElement array) => [.. array.EnumerateArray().Select(e => e.GetString()!)];
+
+    [GeneratedRegex(@"^dawn_relay_bytes_total(?:\{[^}]*\})? ([0-9.e+]+)", RegexOptions.Multiline)]
+    private static partial Regex RelayedBytes();
+
+    /// <summary>A program of <c>frontend/tests/live</c>, run by Node.js.</summary>
+    private sealed class Page : IDisposable
+    {
+        private readonly Process _process;
+        private readonly Task<string> _errors;
+
+        private Page(Process process) => (_process, _errors) = (process, process.StandardError.ReadToEndAsync());
+
+        public static Page Start(string program, params string[] arguments)
+        {
+            var node = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Select(folder => Path.Combine(folder, OperatingSystem.IsWindows() ? "node.exe" : "node")).FirstOrDefault(File.Exists);
+            Assert.SkipWhen(node is null, "Node.js, which runs the page's code here, is not installed.");
+            // Node 20 has WebSockets behind this switch, and later ones without.
+            string[] all = ["--experimental-websocket", Path.Combine(Dawn.RepoRoot, "frontend", "tests", "live", program), .. arguments];
+            return new(Process.Start(new ProcessStartInfo(node, all) { RedirectStandardOutput = true, RedirectStandardError = true })!);
+        }
+
+        public async Task SaysAsync(string word)
+        {
+            var line = await _process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken).AsTask().WaitAsync(Dawn.Patience, TestContext.Current.CancellationToken);
+            Assert.True(line == word, line ?? await _errors);
+        }
+
+        public async Task<JsonElement> EndAsync()
+        {
+            var output = await _process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken).WaitAsync(Dawn.Patience, TestContext.Current.CancellationToken);
+            await _process.WaitForExitAsync(TestContext.Current.CancellationToken);
+            Assert.True(_process.ExitCode == 0, await _errors);
+            return JsonDocument.Parse(output).RootElement;
+        }
+
+        public void Dispose()
+        {
+            if (!_process.HasExited)
+            {
+                _process.Kill();
+            }
+
+            _process.Dispose();
+        }
+    }
+}
