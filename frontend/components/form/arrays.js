@@ -30,7 +30,7 @@ export function arrayEditor(field, value, context, make) {
 
   /** @param {any} one */
   const insert = one => {
-    const editor = make(itemSchema(field.schema, items.length), one, { ...context, depth: context.depth + 1, name: t("tools.form.item", { number: items.length + 1 }), isRequired: true, complete: null });
+    const editor = make(itemSchema(field.schema, items.length), one, { ...context, depth: context.depth + 1, name: t("tools.form.item", { number: items.length + 1 }), isRequired: true, isItem: true, complete: null });
     const label = h("span", { class: "visually-hidden" });
     /** @param {string} key @param {string} text @param {() => void} act */
     const button = (key, text, act) => h("button", { type: "button", class: "field-button field-icon", "data-action": key, "aria-label": t(`tools.form.${key}`), title: t(`tools.form.${key}`), onclick: act }, text);

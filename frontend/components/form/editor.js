@@ -26,6 +26,7 @@ import { nullableEditor, variantsEditor } from "./variants.js";
  * @property {number} depth
  * @property {string} name
  * @property {boolean} isRequired
+ * @property {boolean} [isItem] One of many: that it has to be there goes without saying.
  * @property {() => void} changed
  * @property {((name: string, value: string, others: Record<string, string>) => Promise<string[]>) | null} complete
  */

@@ -13,7 +13,7 @@ export function frame(field, context, control, shown = control) {
   const [describing, error] = [uniqueId("hint"), h("p", { class: "field-error", id: uniqueId("error"), hidden: true })];
   control.id ||= uniqueId("field");
   const hint = field.description === undefined ? null : h("p", { class: "field-hint", id: describing }, field.description);
-  const label = h("label", { class: "field-label", for: control.id }, labelOf(field, context), context.isRequired ? h("span", { class: "field-required" }, ` ${t("tools.form.required")}`) : null);
+  const label = h("label", { class: "field-label", for: control.id }, labelOf(field, context), context.isRequired && !context.isItem ? h("span", { class: "field-required" }, ` ${t("tools.form.required")}`) : null);
   if (context.isRequired) {
     control.setAttribute("aria-required", "true");
   }
@@ -38,7 +38,7 @@ export function group(field, context, children) {
   const error = h("p", { class: "field-error", id: uniqueId("error"), hidden: true });
   const hint = field.description === undefined ? null : h("p", { class: "field-hint" }, field.description);
   const element = h("fieldset", { class: "field-group", "data-kind": field.kind, "data-name": context.name, tabindex: -1 },
-    h("legend", {}, labelOf(field, context), context.isRequired ? h("span", { class: "field-required" }, ` ${t("tools.form.required")}`) : null), hint, error, ...children);
+    h("legend", {}, labelOf(field, context), context.isRequired && !context.isItem ? h("span", { class: "field-required" }, ` ${t("tools.form.required")}`) : null), hint, error, ...children);
   /** @param {string} message */
   const complain = message => {
     error.textContent = message;

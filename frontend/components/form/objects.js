@@ -55,7 +55,7 @@ function bareGroup(context) {
 
 /** @param {Field} field @param {Record<string, any>} value @param {Context} context @param {Make} make */
 function contents(field, value, context, make) {
-  const below = { ...context, depth: context.depth + 1 };
+  const below = { ...context, depth: context.depth + 1, isItem: false };
   const named = (field.properties ?? []).map(property => {
     const complete = completing(context, () => value, () => editors);
     return { name: property.name, editor: make(property.schema, value[property.name], { ...below, name: property.name, isRequired: property.isRequired, complete }) };
@@ -100,7 +100,7 @@ function mapRows(field, value, context, make) {
   const add = (name, one) => {
     const input = h("input", { class: "field-control", id: uniqueId("key"), type: "text", value: name, autocomplete: "off", spellcheck: "false", dir: "auto", oninput: context.changed });
     const what = fieldOf(schema, context.root, context.depth);
-    const editor = make(schema, one, { ...context, name: what.title ?? t("tools.form.value"), isRequired: true, complete: null });
+    const editor = make(schema, one, { ...context, name: what.title ?? t("tools.form.value"), isRequired: true, isItem: true, complete: null });
     const remove = h("button", { type: "button", class: "field-button", onclick: () => {
       rows.splice(rows.indexOf(row), 1);
       element.remove();

@@ -19,7 +19,7 @@ export function variantsEditor(field, value, context, make) {
 
   /** @param {any} now */
   const show = now => {
-    inner = chosen < 0 ? null : make(variants[chosen].schema, now, { ...context, depth: Math.max(1, context.depth + 1), isRequired: true, name: variants[chosen].title });
+    inner = chosen < 0 ? null : make(variants[chosen].schema, now, { ...context, depth: Math.max(1, context.depth + 1), isRequired: true, isItem: true, name: variants[chosen].title });
     inside.replaceChildren(...(inner === null ? [] : [inner.element]));
   };
   const select = h("select", { class: "field-control", onchange: () => {
