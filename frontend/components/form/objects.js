@@ -61,7 +61,9 @@ function contents(field, value, context, make) {
     return { name: property.name, editor: make(property.schema, value[property.name], { ...below, name: property.name, isRequired: property.isRequired, complete }) };
   });
   const editors = new Map(named.map(one => [one.name, one.editor]));
-  const { rows, element: map } = field.additional === null || field.additional === undefined ? { rows: /** @type {Row[]} */ ([]), element: null } : mapRows(field, value, below, make);
+  // Tools without parameters say no more than `object`: nothing is asked for, and JSON takes what else there may be.
+  const isSilent = context.depth === 0 && field.schema.additionalProperties === undefined && field.schema.patternProperties === undefined;
+  const { rows, element: map } = field.additional === null || field.additional === undefined || isSilent ? { rows: /** @type {Row[]} */ ([]), element: null } : mapRows(field, value, below, make);
   // What the schema doesn't speak of, and the form doesn't show, stays.
   const unseen = map === null ? Object.entries(value).filter(([name]) => !editors.has(name)) : [];
   const parts = () => [...editors.values(), ...rows.map(row => row.editor)];
