@@ -38,7 +38,7 @@ async function begin() {
   const [node, storage] = await Promise.all([LightNode.open({ url: location.origin, ticket }), Storage.open()]);
   const conversations = new Conversations(storage);
   await conversations.load();
-  const agents = new Agents(node, () => ({ clientInfo: { name: "dawn-web", title: "Dawn", version: "1" } }));
+  const agents = new Agents(node, address => ({ clientInfo: { name: "dawn-web", title: "Dawn", version: "1" }, ...askingPerson({ address, title: agents.find(address)?.title || address }) }));
   const state = new State(node, agents, conversations, new Delivery(node, agents, conversations, storage));
 
   state.settings.follow(({ theme, language: wanted }) => {
@@ -109,8 +109,15 @@ function chat(state, until) {
   listenForShortcuts(state, keys, until);
   return layout(state, {
     header: appHeader(state, { ...actions, search: search.field }, until),
-    agents: agentList(state, until), chat: window.element, tools: toolsPanel(state, insert, until),
+    agents: agentList(state, until), chat: window.element, tools: toolsPanel(state, until),
   }, until);
+}
+
+/** What agents may ask of the person. The forms for it come with the first question. @param {{ title: string, address: string }} agent @returns {import("./services/mcp.js").McpOptions} */
+function askingPerson(agent) {
+  const ask = (/** @type {"elicitation/create" | "sampling/createMessage"} */ method) => async (/** @type {any} */ params, /** @type {{ signal: AbortSignal }} */ context) =>
+    (await import("./components/dialogs/handlers.js")).askingPerson(agent).handlers[method](params, context);
+  return { capabilities: { elicitation: { form: {}, url: {} }, sampling: {} }, handlers: { "elicitation/create": ask("elicitation/create"), "sampling/createMessage": ask("sampling/createMessage") } };
 }
 
 /** The tab's title says how much is unread. @param {State} state */

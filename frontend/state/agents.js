@@ -49,7 +49,7 @@ export class Agents {
       this.#clients.set(address, known);
       return known;
     }
-    const connecting = this.#node.connect(address, { ...this.#options(address), signal, onNotification: method => method === "notifications/tools/list_changed" && this.#tools.delete(address) });
+    const connecting = this.connect(address, { signal, onNotification: method => method === "notifications/tools/list_changed" && this.#tools.delete(address) });
     this.#clients.set(address, connecting);
     const forget = () => {
       if (this.#clients.get(address) === connecting) {
@@ -64,6 +64,11 @@ export class Agents {
       void client.then(client => client.close(), () => {}); // one that never opened needs no end
     }
     return connecting;
+  }
+
+  /** A connection of one's own, to be closed by whoever asked for it. @param {string} address @param {import("../services/mcp.js").McpOptions} options */
+  connect(address, options) {
+    return this.#node.connect(address, { ...this.#options(address), ...options });
   }
 
   /** The tools of an agent. @param {string} address @param {AbortSignal} [signal] @returns {Promise<Tool[]>} */

@@ -50,6 +50,15 @@ export class Delivery {
     await this.#deliver(conversation, message);
   }
 
+  /** Notes a call that was made elsewhere on the page. @param {Conversation} conversation @param {{ name: string, arguments: Record<string, unknown>, result: any, error: unknown, startedAt: number, duration: number, status: "done" | "failed" | "cancelled" }} call */
+  record(conversation, call) {
+    const failure = call.result === undefined || call.result === null ? { status: /** @type {const} */ (call.status === "cancelled" ? "cancelled" : "failed"), error: call.error instanceof Error ? call.error.message : undefined } : { status: /** @type {const} */ ("received") };
+    const message = conversation.add({ from: "me", kind: "call", text: "", tool: call.name, args: call.arguments, ...failure });
+    if (failure.status === "received") {
+      conversation.finish(conversation.add({ from: "agent", kind: "result", tool: call.name, replyTo: message.number, took: call.duration, ...parts(call.result) }));
+    }
+  }
+
   /** Tries again what failed: the person has decided that it may be done twice. @param {Conversation} conversation @param {Message} message */
   async retry(conversation, message) {
     await this.#deliver(conversation, message);
@@ -142,14 +151,8 @@ export class Delivery {
           }
         },
       });
-      const blocks = Array.isArray(result?.content) ? result.content : [];
-      const text = blocks.filter((/** @type {any} */ block) => block?.type === "text").map((/** @type {any} */ block) => String(block.text)).join("\n\n");
-      const content = blocks.filter((/** @type {any} */ block) => block?.type !== "text");
       await conversation.commit(message, { status: "received" }, false);
-      answer({
-        text, status: result?.isError === true ? "failed" : "done", progress: null, took: Date.now() - began,
-        content: content.length > 0 ? content : undefined, structured: result?.structuredContent,
-      });
+      answer({ ...parts(result), progress: null, took: Date.now() - began });
     } catch (error) {
       await this.#fail(conversation, message, reply, error);
     } finally {
@@ -193,4 +196,16 @@ export class Delivery {
       conversation.change(reply, { status: isCancelled ? "cancelled" : "failed", progress: null });
     }
   }
+}
+
+/** What a tool's result is as a message. @param {any} result */
+function parts(result) {
+  const blocks = /** @type {any[]} */ (Array.isArray(result?.content) ? result.content : []);
+  const content = blocks.filter(block => block?.type !== "text");
+  return {
+    text: blocks.filter(block => block?.type === "text").map(block => String(block.text)).join("\n\n"),
+    content: content.length > 0 ? content : undefined,
+    structured: /** @type {unknown} */ (result?.structuredContent),
+    status: /** @type {"failed" | "done"} */ (result?.isError === true ? "failed" : "done"),
+  };
 }

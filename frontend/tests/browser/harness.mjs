@@ -122,7 +122,7 @@ export async function start(options) {
     const complaints = [];
     page.on("console", message => {
       if (message.type() === "error") {
-        complaints.push(message.text());
+        complaints.push(`${message.text()} (${message.location().url})`);
       }
     });
     page.on("pageerror", error => complaints.push(error.stack ?? error.message));
