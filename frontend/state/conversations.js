@@ -19,6 +19,8 @@ export class Conversations extends EventTarget {
   #storage;
   /** @type {Map<string, Conversation>} */
   #all = new Map();
+  /** @type {WeakSet<Message>} */
+  #counted = new WeakSet();
   /** The one that is shown. @type {Signal<Conversation | null>} */
   current = new Signal(/** @type {Conversation | null} */ (null));
 
@@ -81,6 +83,7 @@ export class Conversations extends EventTarget {
   async search(filter, limit) {
     const found = [];
     for (const conversation of this.all.filter(one => filter.agent === "" || one.id === filter.agent)) {
+      await conversation.settle();
       for (const message of await this.#storage.messages(conversation.id)) {
         if (fits(message, filter)) {
           found.push(message);
@@ -98,16 +101,25 @@ export class Conversations extends EventTarget {
       const message = /** @type {CustomEvent<Message>} */ (event).detail;
       summary.lastAt = message.at;
       summary.lastText = brief(message);
-      if (message.from === "agent" && (this.current.value !== conversation || document.visibilityState === "hidden")) {
-        summary.unread++;
-      }
-      this.#changed(conversation);
+      this.#count(conversation, message);
     });
     conversation.addEventListener("finish", event => {
-      summary.lastText = brief(/** @type {CustomEvent<Message>} */ (event).detail);
-      this.#changed(conversation);
+      const message = /** @type {CustomEvent<Message>} */ (event).detail;
+      summary.lastText = brief(message);
+      this.#count(conversation, message);
     });
     return conversation;
+  }
+
+  // Once for each reply: when it begins or, where it was seen beginning and then left, when it is whole.
+  /** @param {Conversation} conversation @param {Message} message */
+  #count(conversation, message) {
+    const isSeen = this.current.value === conversation && document.visibilityState === "visible";
+    if (message.from === "agent" && !isSeen && !this.#counted.has(message)) {
+      this.#counted.add(message);
+      conversation.summary.unread++;
+    }
+    this.#changed(conversation);
   }
 
   /** @param {Conversation} conversation */

@@ -52,7 +52,7 @@ export class Delivery {
 
   /** Notes a call that was made elsewhere on the page. @param {Conversation} conversation @param {{ name: string, arguments: Record<string, unknown>, result: any, error: unknown, startedAt: number, duration: number, status: "done" | "failed" | "cancelled" }} call */
   record(conversation, call) {
-    const failure = call.result === undefined || call.result === null ? { status: /** @type {const} */ (call.status === "cancelled" ? "cancelled" : "failed"), error: call.error instanceof Error ? call.error.message : undefined } : { status: /** @type {const} */ ("received") };
+    const failure = call.result === undefined || call.result === null ? { status: /** @type {"cancelled" | "failed"} */ (call.status === "cancelled" ? "cancelled" : "failed"), error: call.error instanceof Error ? call.error.message : undefined } : { status: /** @type {const} */ ("received") };
     const message = conversation.add({ from: "me", kind: "call", text: "", tool: call.name, args: call.arguments, ...failure });
     if (failure.status === "received") {
       conversation.finish(conversation.add({ from: "agent", kind: "result", tool: call.name, replyTo: message.number, took: call.duration, ...parts(call.result) }));

@@ -141,13 +141,19 @@ export class Conversation extends EventTarget {
     }
   }
 
+  /** Writes what has not been written yet. */
+  async settle() {
+    clearTimeout(this.#writing);
+    this.#writing = undefined;
+    const messages = [...this.#unwritten];
+    this.#unwritten.clear();
+    if (messages.length > 0) {
+      await Promise.all([this.#storage.write(messages), this.#storage.keep(this.summary)]);
+    }
+  }
+
   // A streaming reply changes sixty times a second, and is written twice.
   #write() {
-    this.#writing ??= setTimeout(() => {
-      this.#writing = undefined;
-      const messages = [...this.#unwritten];
-      this.#unwritten.clear();
-      void Promise.all([this.#storage.write(messages), this.#storage.keep(this.summary)]).catch(error => console.error(error));
-    }, writePause);
+    this.#writing ??= setTimeout(() => void this.settle().catch(error => console.error(error)), writePause);
   }
 }

@@ -20,6 +20,7 @@ export class MessageView {
   #body = h("div", { class: "body" });
   #footer = h("footer", {});
   #shown = { text: "\0", whole: false, parts: "" };
+  #shownFooter = "";
   #end = new AbortController();
   #headingId = uniqueId("from");
 
@@ -99,7 +100,7 @@ export class MessageView {
     const { message } = this;
     const text = h("div", { class: "markdown" });
     if (message.kind === "call") {
-      return [h("p", { class: "call" }, icon("command"), h("code", {}, `/${message.tool}`)), Object.keys(message.args ?? {}).length > 0 ? structured(message.args) : null];
+      return [h("p", { class: "slash-call" }, icon("command"), h("code", {}, `/${message.tool}`)), Object.keys(message.args ?? {}).length > 0 ? structured(message.args) : null];
     }
     // The text of a structured result repeats it.
     const repeats = message.structured !== undefined && isJson(message.text);
@@ -123,6 +124,12 @@ export class MessageView {
     const mayCancel = isMine ? message.status === "sending" : message.status === "streaming" && this.#mayCancelAnswered();
     const mayRetry = isMine && (isFailed || message.status === "cancelled");
     const cancelling = isMine && (message.status === "sent" || message.status === "received") && this.#delivery.isUnderWay(message) && !this.#conversation.messages.some(one => one.replyTo === message.number && one.status === "streaming");
+    // Anew only where it says something else: a button that goes from under a finger was never pressed.
+    const says = JSON.stringify([message.status, message.error, message.outcome, message.took, mayCancel, mayRetry, cancelling, message.text !== ""]);
+    if (says === this.#shownFooter) {
+      return;
+    }
+    this.#shownFooter = says;
     fill(this.#footer,
       isMine ? h("span", { class: "status", "data-status": message.status }, icon(statusIcons[message.status] ?? "check"), t(`chat.status-${message.status}`)) : null,
       !isMine && isFailed ? h("span", { class: "status", "data-status": "failed" }, icon("failed"), t(message.error === undefined && message.kind === "result" && message.text !== "" ? "chat.tool-failed" : "chat.interrupted")) : null,

@@ -132,10 +132,14 @@ const words = text => ({ content: [{ type: "text", text }] });
 
 /** @param {number} ms @param {AbortSignal | undefined} signal @param {string} tool @returns {Promise<void>} */
 const pause = (ms, signal, tool) => new Promise((resolve, reject) => {
-  const timer = setTimeout(resolve, ms);
-  signal?.addEventListener("abort", () => {
+  const cancel = () => {
     clearTimeout(timer);
     fake.cancelled.push(tool);
     reject(new DawnError("cancelled", "Cancelled.", { outcome: "outcome-unknown" }));
-  }, { once: true });
+  };
+  const timer = setTimeout(() => {
+    signal?.removeEventListener("abort", cancel);
+    resolve();
+  }, ms);
+  signal?.addEventListener("abort", cancel, { once: true });
 });
