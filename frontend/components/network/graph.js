@@ -8,7 +8,7 @@ import { layout, maxDrawn } from "./layout.js";
 /** @typedef {import("./model.js").GraphLink} GraphLink */
 /** @typedef {import("./layout.js").Point} Point */
 
-const area = { width: 800, height: 440, margin: 44 };
+const area = { width: 800, height: 440, margin: 64 };
 const glideMs = 400;
 
 export class Graph {

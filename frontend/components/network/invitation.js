@@ -7,6 +7,7 @@ import { qrCode } from "./fingerprint.js";
 /** @param {import("./facts.js").HomeFacts} facts @returns {HTMLElement} */
 export function invitation(facts) {
   const form = new DawnForm();
+  form.isPlain = true;
   form.schema = {
     type: "object", required: ["role", "uses", "expiresSeconds"],
     properties: {
