@@ -25,6 +25,7 @@ function elicitByForm(asker, params, signal) {
     title: t("tools.elicit.title"), asker, signal, dismissed: { action: "cancel" }, kind: "elicitation",
     build: answer => {
       const form = new DawnForm();
+      form.isPlain = true;
       form.schema = params.requestedSchema;
       const send = () => form.check() && answer({ action: "accept", content: form.value });
       form.addEventListener("keydown", event => {

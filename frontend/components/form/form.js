@@ -9,7 +9,7 @@ import { validate } from "./validation.js";
 /** @typedef {import("./editor.js").Editor} Editor */
 
 /**
- * Properties: `schema`, `value`, `complete` (suggestions for the outermost text fields). `check()` says whether the value may be sent, and shows why not.
+ * Properties: `schema`, `value`, `complete` (suggestions for the outermost text fields), `isPlain` (set before it is shown: fields only, no JSON). `check()` says whether the value may be sent, and shows why not.
  * Events: `dawn-change` after each change by a person.
  */
 export class DawnForm extends HTMLElement {
@@ -28,6 +28,7 @@ export class DawnForm extends HTMLElement {
   #until = new AbortController();
   /** @type {import("./editor.js").Context["complete"]} */
   complete = null;
+  isPlain = false;
 
   connectedCallback() {
     this.#until = new AbortController();
@@ -121,6 +122,7 @@ export class DawnForm extends HTMLElement {
       return;
     }
     this.#clear();
+    this.#toggle.hidden = this.isPlain;
     this.#toggle.textContent = t("tools.form.raw");
     this.#toggle.setAttribute("aria-pressed", String(this.#json !== null));
     if (this.#json !== null) {

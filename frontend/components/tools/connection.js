@@ -10,6 +10,9 @@ const all = ["tools", "resources", "resourceTemplates", "prompts"];
 /** @type {Record<string, What[]>} */
 const changes = { "notifications/tools/list_changed": ["tools"], "notifications/prompts/list_changed": ["prompts"], "notifications/resources/list_changed": ["resources", "resourceTemplates"] };
 
+// What lived shorter than this is not begun again by itself: an agent that hangs up at once would be called without end.
+const steadyMs = 5_000;
+
 /** Events: `state`, `list` (of `detail`), `updated` (a resource, by its URI in `detail`). */
 export class Connection extends EventTarget {
   #connect;
@@ -21,6 +24,7 @@ export class Connection extends EventTarget {
   #loading = new Set();
   /** @type {Set<What>} */
   #stale = new Set();
+  #since = 0;
   /** @type {McpClient | null} */
   client = null;
   /** @type {"connecting" | "ready" | "failed" | "closed"} */
@@ -89,6 +93,7 @@ export class Connection extends EventTarget {
         throw new DawnError("closed", "The agent was left.", { outcome: "not-executed" });
       }
       this.client = client;
+      this.#since = performance.now();
       void client.closed.then(error => this.#onClosed(client, error));
       this.#become("ready");
       await Promise.all([...this.#subscribed.keys()].map(uri => client.request("resources/subscribe", { uri }).catch(() => this.#subscribed.delete(uri)))); // gone meanwhile
@@ -107,6 +112,9 @@ export class Connection extends EventTarget {
       this.client = null;
       this.#opening = null;
       this.#become("failed", error ?? new DawnError("closed", "The agent closed the connection."));
+      if (performance.now() - this.#since > steadyMs) {
+        this.open().catch(() => {}); // its state says so
+      }
     }
   }
 
