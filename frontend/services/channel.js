@@ -9,6 +9,8 @@ export const window = 1024 * 1024;
 export const windowBeforeAccept = 64 * 1024;
 export const maxMessage = 64 * 1024 * 1024;
 
+// Of all channels of a session together.
+const maxUnread = 128 * 1024 * 1024;
 const step = 256 * 1024;
 // A data frame, and beside it an ack with all its ranges.
 const maxChunk = 15_872;
@@ -185,7 +187,7 @@ export class Channel {
       this.#released -= this.#early;
       this.#early = 0;
       this.#hand(message);
-      if (this.#session.isOverUnread) {
+      if (this.#session.unread > maxUnread) {
         this.close(5, "Too much is unread.");
         this.finish(new DawnError("limit", "More waits to be read than a page keeps."));
       }

@@ -24,14 +24,7 @@ async function epoch(number, { send, receive }) {
   return made;
 }
 
-/** What a rekeying did wrong, and with which code the session ends. */
-export class RekeyError extends Error {
-  /** @param {number} code @param {string} message */
-  constructor(code, message) {
-    super(message);
-    this.code = code;
-  }
-}
+/** What to send, or with which code the session ends and why. @typedef {{ answer: Bytes, remote: import("./proof.js").Remote } | { code: number, problem: string }} RekeyStep */
 
 export class Epochs {
   #current;
@@ -146,8 +139,7 @@ export class Epochs {
 
   /**
    * Takes a rekey frame's body.
-   * @param {Bytes} body @returns {Promise<{ answer: Bytes, remote: import("./proof.js").Remote } | null>} what to send
-   * @throws {RekeyError}
+   * @param {Bytes} body @returns {Promise<RekeyStep | null>} null where nothing is to be done
    */
   async take(body) {
     const [number, message] = [body[0], body.subarray(1)];
@@ -157,7 +149,7 @@ export class Epochs {
       return null;
     }
     if (number !== 2 || this.#state !== "begun" || this.#handshake === null || message.length > maxMessage) {
-      throw new RekeyError(4, "a rekey message out of turn");
+      return { code: 4, problem: "a rekey message out of turn" };
     }
     try {
       const handshake = this.#handshake;
@@ -169,7 +161,7 @@ export class Epochs {
       return { answer, remote: /** @type {import("./proof.js").Remote} */ (handshake.remote) };
     } catch (error) {
       if (error instanceof NoiseError || error instanceof DawnError) {
-        throw new RekeyError(error instanceof DawnError && error.code === "wrong-network" ? 2 : 4, `a rekeying that does not hold: ${error.message}`);
+        return { code: error instanceof DawnError && error.code === "wrong-network" ? 2 : 4, problem: `a rekeying that does not hold: ${error.message}` };
       }
       throw error;
     }

@@ -1,5 +1,5 @@
 // The way into the network: the node that serves the page. Redeems tickets, keeps a link up, and says how things stand.
-import { empty } from "./bytes.js";
+import { empty, equal } from "./bytes.js";
 import { readCertificate } from "./certificate.js";
 import { DawnError } from "./errors.js";
 import { nodeText } from "./identity.js";
@@ -45,6 +45,9 @@ export class Home extends EventTarget {
   #turn;
   /** @type {Network | null} */
   #network = null;
+  // One object as long as the network is the same: links and sessions look into it, and show a renewed certificate by rekeying.
+  /** @type {import("./proof.js").Credentials | null} */
+  #credentials = null;
   /** @type {Link | null} */
   #link = null;
   /** @type {Status} */
@@ -57,6 +60,8 @@ export class Home extends EventTarget {
   /** Called with each new link, before its first frame is handled. @type {(link: Link, network: Network) => void} */
   onUp = () => {};
   onDown = () => {};
+  /** Called when the certificate was renewed. @type {(link: Link) => void} */
+  onRenewed = () => {};
 
   /** @param {HomeOptions} options */
   constructor(options) {
@@ -79,10 +84,8 @@ export class Home extends EventTarget {
     return this.#link;
   }
 
-  /** @returns {import("./proof.js").Credentials | null} */
   get credentials() {
-    const { identity, staticKey, runtime } = this.#options;
-    return this.#network === null ? null : { identity, staticKey, runtime, psk: this.#network.psk, network: this.#network.key, certificate: this.#network.certificate.encoded };
+    return this.#credentials;
   }
 
   /** Begins, with a ticket where there is one. @param {string | null} ticket */
@@ -90,7 +93,9 @@ export class Home extends EventTarget {
     const { store, identity, runtime } = this.#options;
     const kept = await store.get(storeKey);
     const certificate = kept === undefined ? null : await readCertificate(kept.certificate, kept.key, identity.id, runtime.now());
-    this.#network = certificate === null ? null : { name: kept.name, key: kept.key, psk: kept.psk, certificate };
+    if (certificate !== null) {
+      this.#use({ name: kept.name, key: kept.key, psk: kept.psk, certificate });
+    }
     /** @type {DawnError | null} */
     let error = kept !== undefined && certificate === null ? expired() : null;
     if (ticket !== null) {
@@ -107,10 +112,13 @@ export class Home extends EventTarget {
 
   /** Redeems a ticket: the first one, or a new one before or after the membership's end. @param {string} ticket @throws {DawnError} */
   async redeem(ticket) {
+    const before = this.#credentials;
     await this.#redeem(ticket);
-    const { credentials } = this;
-    if (credentials !== null) {
-      this.#link?.renew(credentials);
+    if (this.#link !== null && before === this.#credentials) {
+      this.onRenewed(this.#link);
+    } else {
+      // Of another network, whose links these are not.
+      this.#link?.abandon();
     }
     this.#set({});
     this.retry();
@@ -224,10 +232,21 @@ export class Home extends EventTarget {
       }
       const network = await readRedeemed(body, identity.id, runtime.now());
       await store.set(storeKey, { name: network.name, key: network.key, psk: network.psk, certificate: network.certificate.encoded });
-      this.#network = network;
+      this.#use(network);
     } finally {
       void link.close("done");
     }
+  }
+
+  /** @param {Network} network */
+  #use(network) {
+    const { identity, staticKey, runtime } = this.#options;
+    if (this.#credentials !== null && this.#network !== null && equal(this.#network.key, network.key)) {
+      this.#credentials.certificate = network.certificate.encoded;
+    } else {
+      this.#credentials = { identity, staticKey, runtime, psk: network.psk, network: network.key, certificate: network.certificate.encoded };
+    }
+    this.#network = network;
   }
 
   /** @param {number} ms */

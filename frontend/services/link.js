@@ -164,11 +164,6 @@ export class Link {
     return this.#outbox.room();
   }
 
-  /** The certificate was renewed: the next rekeying shows it. @param {Credentials} credentials */
-  renew(credentials) {
-    this.#credentials = credentials;
-  }
-
   /** Sends what is queued and a close frame, and ends. @param {LinkEnd} end @param {string} [reason] */
   async close(end, reason = "") {
     if (this.#end === null && !this.#closing) {

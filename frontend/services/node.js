@@ -58,6 +58,7 @@ export class LightNode extends EventTarget {
     this.#sessions = new Sessions(this.#home, identity, runtime, options.rekeyAfter);
     this.#sessions.onAlive = node => this.#registry?.isAlive(node);
     this.#home.onUp = (link, network) => this.#onUp(link, network.key);
+    this.#home.onRenewed = link => void this.#publish(link).catch(error => console.error(error));
     this.#home.onDown = () => this.#sessions.onNoLink();
     this.#home.addEventListener("status", () => this.dispatchEvent(new Event("status")));
   }

@@ -1,7 +1,7 @@
 // An end-to-end encrypted conversation with another node, over whatever path there is: each frame once and in order (docs/protocol.md, "Session").
 import { Channel, window, windowBeforeAccept } from "./channel.js";
 import { CheckpointSigner, CheckpointVerifier, Salts } from "./checkpoints.js";
-import { Epochs, RekeyError } from "./epochs.js";
+import { Epochs } from "./epochs.js";
 import { DawnError, closeCode, closeCodes } from "./errors.js";
 import * as frames from "./frames.js";
 import { Liveness } from "./liveness.js";
@@ -16,7 +16,6 @@ const pathSilence = 1_000;
 const defaultRekeyAfter = 600_000;
 const maxChannels = 1_024;
 const maxClosing = 8_192;
-const maxUnread = 128 * 1024 * 1024;
 
 /**
  * @typedef {object} SessionOptions
@@ -108,10 +107,6 @@ export class Session {
   /** In milliseconds; 0 before the first measurement. */
   get roundTrip() {
     return this.#sender.roundTrip;
-  }
-
-  get isOverUnread() {
-    return this.unread > maxUnread;
   }
 
   /** False where a new channel had better not go. */
@@ -342,23 +337,14 @@ export class Session {
 
   /** @param {Bytes} body */
   async #takeRekey(body) {
-    if (!this.#options.isInitiator) {
-      return "a rekeying with a node that began none";
+    const step = this.#options.isInitiator ? await this.#epochs.take(body) : { code: 4, problem: "a rekeying with a node that began none" };
+    if (step !== null && "problem" in step) {
+      await this.end(step.code, `The session's keys could not be renewed: ${step.problem}.`, true);
+    } else if (step !== null) {
+      this.#options.remote = step.remote;
+      this.control(step.answer);
     }
-    try {
-      const step = await this.#epochs.take(body);
-      if (step !== null) {
-        this.#options.remote = step.remote;
-        this.control(step.answer);
-      }
-      return null;
-    } catch (error) {
-      if (error instanceof RekeyError) {
-        await this.end(error.code, `The session's keys could not be renewed: ${error.message}.`, true);
-        return null;
-      }
-      throw error;
-    }
+    return null;
   }
 
   // What is due by time. Asked by the timer and by whatever comes, since timers of hidden pages come late.

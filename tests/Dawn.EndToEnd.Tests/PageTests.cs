@@ -79,6 +79,23 @@ public sealed partial class PageTests
     }
 
     [Fact]
+    public async Task APageIsLetInAgainWhileItIsLinked()
+    {
+        await using var a = await DawnNode.StartAsync(DawnNode.Secret);
+        await using var b = await DawnNode.StartAsync(DawnNode.Secret, $"Bootstrap:0={a.At}");
+        await DawnNode.EventuallyAsync("A sees B's agent", () => a.SeesAsync("first", b));
+        using var page = Page.Start("renewal.js", a.Ui, b.Id);
+        await page.SaysAsync("linked");
+        var ui = await a.CliAsync("ui");
+        Assert.True(ui.Exit == 0, ui.Err);
+        await page.TellAsync(ui.Out.Trim());
+        var seen = await page.EndAsync();
+        Assert.True(seen.GetProperty("isLater").GetBoolean());
+        Assert.Equal("online", seen.GetProperty("state").GetString());
+        Assert.Equal(1, seen.GetProperty("sessions").GetInt32());
+    }
+
+    [Fact]
     public async Task APageReachesNodesThatItsHomeIsNotLinkedTo()
     {
         await using var hub = await DawnNode.StartAsync(DawnNode.Secret, "Mode=centralized");
@@ -151,7 +168,13 @@ public sealed partial class PageTests
             Assert.SkipWhen(node is null, "Node.js, which runs the page's code here, is not installed.");
             // Node 20 has WebSockets behind this switch, and later ones without.
             string[] all = ["--experimental-websocket", Path.Combine(Dawn.RepoRoot, "frontend", "tests", "live", program), .. arguments];
-            return new(Process.Start(new ProcessStartInfo(node, all) { RedirectStandardOutput = true, RedirectStandardError = true })!);
+            return new(Process.Start(new ProcessStartInfo(node, all) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true })!);
+        }
+
+        public async Task TellAsync(string line)
+        {
+            await _process.StandardInput.WriteLineAsync(line);
+            await _process.StandardInput.FlushAsync();
         }
 
         public async Task SaysAsync(string word)
