@@ -76,7 +76,7 @@ function chat(state, until) {
     openHelp: () => void import("./components/shell/helpSheet.js").then(module => module.openHelp(state, keys, commands)),
     openPalette: () => void import("./components/shell/palette.js").then(module => module.openPalette(state, commands, insert)),
     openSearch: (/** @type {string} */ text) => search.open(text),
-    openNetwork: () => {},
+    openNetwork: () => void import("./components/shell/networkSheet.js").then(module => module.openNetwork(state)),
     exportAs: async (/** @type {string} */ format) => {
       const conversation = state.conversations.current.value;
       if (conversation !== null) {
