@@ -61,6 +61,10 @@ async function begin() {
     }
   });
   countUnread(state);
+  addEventListener("online", () => node.retry());
+  // The network is told that the page goes; a page that comes back from the browser's cache begins anew.
+  addEventListener("pagehide", () => void node.close());
+  addEventListener("pageshow", event => event.persisted && location.reload());
   if (document.querySelector('meta[name="dawn-test-hooks"][content="true"]') !== null) {
     const { seed } = await import("./state/seed.js");
     Object.assign(globalThis, { dawnTest: { seed: (/** @type {number} */ count) => seed(state, count) } });

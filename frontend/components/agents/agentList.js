@@ -71,7 +71,7 @@ export function agentList(state, until) {
 }
 
 /** Whether an agent is there. @param {AgentEntry | null} agent */
-export const presence = (agent, isBrief = false) => h("span", { class: "presence", "data-status": agent?.online ? "online" : "offline" }, h("span", { class: "dot", "aria-hidden": "true" }), h("span", { class: isBrief ? "visually-hidden" : null }, t(agent?.online ? "app.online" : "app.offline")));
+export const presence = (agent, isBrief = false) => h("span", { class: "presence", "data-status": agent?.online ? "online" : "offline" }, h("span", { class: "status-dot", "aria-hidden": "true" }), h("span", { class: isBrief ? "visually-hidden" : null }, t(agent?.online ? "app.online" : "app.offline")));
 
 /** @param {AgentEntry} agent @param {string} wanted */
 const fits = (agent, wanted) => wanted === "" || `${agent.title} ${agent.address} ${agent.tools.join(" ")}`.toLowerCase().includes(wanted);

@@ -18,7 +18,7 @@ export function appHeader(state, actions, until) {
     const facts = state.network.value;
     const isOnline = link === "online";
     set(network, { "data-status": link, title: home === null ? null : t("app.home-node", { node: home }) });
-    fill(network, h("span", { class: "dot", "aria-hidden": "true" }), h("span", {}, isOnline ? name ?? t("app.network") : t(`app.state-${link}`)),
+    fill(network, h("span", { class: "status-dot", "aria-hidden": "true" }), h("span", {}, isOnline ? name ?? t("app.network") : t(`app.state-${link}`)),
       isOnline && facts !== null ? [h("span", { class: "wide" }, ` · ${mode(facts.mode)}`), h("span", { class: "wide", "data-testid": "peers" }, ` · ${t("app.peers", { count: facts.peers })}`)] : null);
     const sealed = isOnline ? "sealed" : "unknown";
     set(encryption, { "data-status": sealed, title: t(`app.encryption-${sealed}-why`), "aria-label": t(`app.encryption-${sealed}`) });
