@@ -50,7 +50,7 @@ export async function build(out) {
     write(join(next, "assets", name), readFileSync(join(root, "assets", name)));
   }
   const shell = outputs.map(output => output.name).filter(name => !name.startsWith("seed-"));
-  write(join(next, "shell.json"), JSON.stringify(["", "assets/icon.svg", "assets/manifest.webmanifest", ...shell]));
+  write(join(next, "shell.json"), JSON.stringify(["./", "assets/icon.svg", "assets/manifest.webmanifest", ...shell]));
   writeLicences(next, Object.keys(page.metafile.inputs));
   compress(next);
   write(join(next, "index.html"), html);

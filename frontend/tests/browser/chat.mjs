@@ -12,7 +12,7 @@ export async function startChat() {
   const app = await start({
     routes: {
       "/services/node.js": (_, response) => response.writeHead(200, { "content-type": "text/javascript" }).end(fake),
-      "/shell.json": (_, response) => response.writeHead(200, { "content-type": "application/json" }).end("[\"\"]"),
+      "/shell.json": (_, response) => response.writeHead(200, { "content-type": "application/json" }).end("[\"./\"]"),
       "/": (_, response) => response.writeHead(200, { "content-type": "text/html; charset=utf-8", "content-security-policy": policy }).end(html.replace("<!--dawn:head-->", hooks ? '<meta name="dawn-test-hooks" content="true">' : "")),
     },
   });
