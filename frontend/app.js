@@ -25,7 +25,7 @@ try {
   await begin();
 } catch (error) {
   console.error(error);
-  fill(root, h("main", { class: "ticket" }, h("h1", {}, t("app.failed")), h("p", { class: "error", role: "alert" }, error instanceof Error ? error.message : String(error))));
+  fill(root, h("main", { class: "ticket-page" }, h("h1", {}, t("app.failed")), h("p", { class: "error", role: "alert" }, error instanceof Error ? error.message : String(error))));
 }
 
 async function begin() {

@@ -146,4 +146,4 @@ const kindOf = message => (message.files?.length ?? 0) > 0 || (message.content?.
 const searchable = message => `${message.text} ${message.tool ?? ""} ${message.args === undefined ? "" : JSON.stringify(message.args)} ${(message.files ?? []).map(file => file.name).join(" ")}`.toLowerCase();
 
 /** One line of a message. @param {Message} message */
-export const brief = message => (message.kind === "call" ? `/${message.tool}` : message.text).replace(/[`*_#>|]/g, "").replace(/\s+/g, " ").trim().slice(0, 120);
+export const brief = message => (message.kind === "call" || message.kind === "result" && message.structured !== undefined ? `/${message.tool}` : message.text).replace(/[`*_#>|]/g, "").replace(/\s+/g, " ").trim().slice(0, 120);

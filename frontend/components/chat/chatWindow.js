@@ -14,7 +14,7 @@ export class ChatWindow {
   #header = h("header", { class: "chat-header" });
   #banner = h("div", { class: "banner", role: "status", hidden: true });
   #typing = h("p", { class: "typing", hidden: true, "data-testid": "typing" });
-  #empty = h("div", { class: "empty" });
+  #empty = h("div", { class: "empty-state" });
   // Tells each finished reply once: a region of its own, as the list itself changes with every scroll.
   #announcer = h("p", { class: "visually-hidden", role: "status", "data-testid": "announcer" });
   #follow = new AbortController();

@@ -59,12 +59,12 @@ export function contentBlock(block, until) {
       return media(bytes(block.data, block.mimeType), block.mimeType, t(block.type === "image" ? "chat.image" : "chat.audio"), until);
     case "resource":
       return typeof block.resource?.text === "string"
-        ? h("details", { class: "resource" }, h("summary", {}, String(block.resource.uri)), h("pre", { tabindex: 0 }, h("code", {}, block.resource.text)))
+        ? h("details", { class: "resource-block" }, h("summary", {}, String(block.resource.uri)), h("pre", { tabindex: 0 }, h("code", {}, block.resource.text)))
         : media(bytes(block.resource?.blob, block.resource?.mimeType), String(block.resource?.mimeType ?? ""), String(block.resource?.uri ?? t("chat.file")).split("/").pop() ?? "", until);
     case "resource_link":
       return h("p", { class: "resource-link" }, icon("file"), " ", String(block.title ?? block.name ?? block.uri), " ", h("code", {}, String(block.uri)));
     default:
-      return h("details", { class: "resource" }, h("summary", {}, String(block?.type ?? t("chat.unknown"))), h("pre", { tabindex: 0 }, h("code", {}, JSON.stringify(block, null, 2))));
+      return h("details", { class: "resource-block" }, h("summary", {}, String(block?.type ?? t("chat.unknown"))), h("pre", { tabindex: 0 }, h("code", {}, JSON.stringify(block, null, 2))));
   }
 }
 
@@ -74,9 +74,9 @@ export function media(data, type, name, until) {
   until.addEventListener("abort", () => URL.revokeObjectURL(url), { once: true });
   switch (type?.split("/")[0]) {
     case "image":
-      return h("figure", { class: "media" }, h("img", { src: url, alt: name, loading: "lazy" }), h("figcaption", {}, name));
+      return h("figure", { class: "media-figure" }, h("img", { src: url, alt: name, loading: "lazy" }), h("figcaption", {}, name));
     case "audio":
-      return h("figure", { class: "media" }, h("audio", { src: url, controls: true, "aria-label": name }), h("figcaption", {}, name));
+      return h("figure", { class: "media-figure" }, h("audio", { src: url, controls: true, "aria-label": name }), h("figcaption", {}, name));
     default:
       return h("a", { class: "file", href: url, download: name }, icon("file"), h("span", {}, name), h("small", {}, size(data.size)));
   }
@@ -92,7 +92,7 @@ export function structured(value) {
       value.length > maxRows ? h("p", { class: "quiet" }, t("chat.more-rows", { count: value.length - maxRows })) : null);
   }
   if (Array.isArray(value)) {
-    return value.length === 0 ? h("span", { class: "quiet" }, t("chat.empty-list")) : h("ul", { class: "plain" }, value.slice(0, maxRows).map(one => h("li", {}, cell(one))));
+    return value.length === 0 ? h("span", { class: "quiet" }, t("chat.empty-list")) : h("ul", { class: "plain-list" }, value.slice(0, maxRows).map(one => h("li", {}, cell(one))));
   }
   if (isObject(value)) {
     const entries = Object.entries(value);
@@ -100,7 +100,7 @@ export function structured(value) {
     if (entries.length === 1 && Array.isArray(entries[0][1]) && entries[0][1].length > 0) {
       return structured(entries[0][1]);
     }
-    return h("div", { class: "scroll-x", tabindex: 0 }, h("table", { class: "facts" }, h("tbody", {}, entries.slice(0, maxRows).map(([name, one]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, cell(one)))))));
+    return h("div", { class: "scroll-x", tabindex: 0 }, h("table", { class: "fact-table" }, h("tbody", {}, entries.slice(0, maxRows).map(([name, one]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, cell(one)))))));
   }
   return document.createTextNode(String(value));
 }

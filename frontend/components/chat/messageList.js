@@ -34,7 +34,7 @@ export class MessageList {
   /** @param {import("../../state/state.js").State} state @param {AbortSignal} until */
   constructor(state, until) {
     this.#state = state;
-    this.list = h("div", { class: "messages", "data-testid": "messages", role: "feed", tabindex: 0, "aria-label": t("chat.messages") }, this.#above, this.#below);
+    this.list = h("div", { class: "feed", "data-testid": "messages", role: "feed", tabindex: 0, "aria-label": t("chat.messages") }, this.#above, this.#below);
     this.element = h("div", { class: "messages-frame" }, this.list, this.#newer);
     this.list.addEventListener("scroll", () => this.#onScroll(), { passive: true });
     this.list.addEventListener("keydown", event => this.#onKey(event));

@@ -27,7 +27,7 @@ export function openPalette(state, commands, insert) {
     found = all.filter(entry => words.every(word => `${entry.label} ${entry.detail}`.toLowerCase().includes(word))).slice(0, most);
     chosen = Math.max(0, Math.min(chosen, found.length - 1));
     fill(list, found.map((entry, index) => h("div", { role: "option", id: `${id}-${index}`, "aria-selected": index === chosen ? "true" : "false", onclick: () => run(index) },
-      h("span", { class: "group" }, entry.group), h("strong", {}, entry.label), h("span", { class: "detail" }, entry.detail))), found.length === 0 ? h("p", { class: "nothing" }, t("app.palette-nothing")) : null);
+      h("span", { class: "group" }, entry.group), h("strong", {}, entry.label), h("span", { class: "entry-detail" }, entry.detail))), found.length === 0 ? h("p", { class: "nothing" }, t("app.palette-nothing")) : null);
     box.setAttribute("aria-activedescendant", found.length === 0 ? "" : `${id}-${chosen}`);
     list.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" });
   };

@@ -7,7 +7,7 @@ export function ticketPage(state, until) {
   const problem = h("p", { class: "error", role: "alert" });
   const box = h("input", { type: "text", id: "ticket", "data-testid": "ticket", autocomplete: "off", spellcheck: "false", required: true, placeholder: "dawn1-…", "aria-describedby": "ticket-how" });
   const submit = h("button", { type: "submit", class: "button primary" }, t("app.ticket-join"));
-  const element = h("main", { class: "ticket", id: "chat", "data-testid": "ticket-page" },
+  const element = h("main", { class: "ticket-page", id: "chat", "data-testid": "ticket-page" },
     h("h1", {}, t("app.ticket-title")), h("p", { id: "ticket-how" }, t("app.ticket-why")),
     h("ol", {}, h("li", {}, t("app.ticket-run"), h("pre", { tabindex: 0 }, h("code", {}, "dawn ui"))), h("li", {}, t("app.ticket-open"))),
     h("form", { onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); void join(); } }, h("label", { for: "ticket" }, t("app.ticket-label")), h("div", { class: "line" }, box, submit), problem),

@@ -89,7 +89,7 @@ export default {
   "chat.welcome-how": "Choose an agent on the left to begin. Whatever machine it runs on, what you say to it is sealed on its way.",
   "chat.working": "Working…",
   "chat.write": "Message",
-  "chat.write-command": "Type / for {agent}'s tools",
+  "chat.write-command": "Type / for the tools of {agent}",
   "chat.write-to": "Message {agent}",
   "chat.you": "You",
 };

@@ -55,7 +55,7 @@ test("ten thousand messages open quickly, scroll smoothly, and are few elements"
     const button = /** @type {HTMLElement} */ (document.querySelector(".agent[data-address$=':assistant']"));
     const began = performance.now();
     button.click();
-    while (document.querySelector(".messages article") === null || !document.querySelector(".chat-title h1")?.textContent?.includes("Assistant")) {
+    while (document.querySelector(".feed article") === null || !document.querySelector(".chat-title h1")?.textContent?.includes("Assistant")) {
       await new Promise(requestAnimationFrame);
     }
     await new Promise(requestAnimationFrame);
@@ -67,7 +67,7 @@ test("ten thousand messages open quickly, scroll smoothly, and are few elements"
     const button = /** @type {HTMLElement} */ (document.querySelector(".agent[data-address$=':assistant']"));
     const began = performance.now();
     button.click();
-    while (document.querySelector(".messages article") === null) {
+    while (document.querySelector(".feed article") === null) {
       await new Promise(requestAnimationFrame);
     }
     await new Promise(requestAnimationFrame);
@@ -75,7 +75,7 @@ test("ten thousand messages open quickly, scroll smoothly, and are few elements"
   });
   await page.locator("article[aria-setsize='10000']").first().waitFor();
   const scrolled = await page.evaluate(async () => {
-    const list = /** @type {HTMLElement} */ (document.querySelector(".messages"));
+    const list = /** @type {HTMLElement} */ (document.querySelector(".feed"));
     /** @type {number[]} */
     const frames = [];
     let before = performance.now();
