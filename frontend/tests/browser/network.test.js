@@ -130,6 +130,15 @@ test("This page's own key is there to be compared, and agents are opened from th
   await close();
 });
 
+test("Plugins are told with their state, and what is wrong with those that failed", async () => {
+  const { page, close } = await open();
+  await page.getByRole("tab", { name: "Plugins" }).click();
+  assert.deepEqual(await page.locator("dawn-network [role=tabpanel] tbody tr[data-status]").filter({ visible: true }).evaluateAll(rows => rows.map(row => [...row.children].map(cell => cell.textContent))), [
+    ["transport-websocket", "transport", "active", "0.1.0"], ["agents/empty", "agent", "failedThere is no plugin DLL in the folder.", "–"],
+  ]);
+  await close();
+});
+
 test("What this page may not call says so, and how it is done instead", async () => {
   const { page, close } = await open();
   await page.getByRole("tab", { name: "Invite" }).click();
