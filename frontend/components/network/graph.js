@@ -8,7 +8,14 @@ import { layout, maxDrawn } from "./layout.js";
 /** @typedef {import("./model.js").GraphLink} GraphLink */
 /** @typedef {import("./layout.js").Point} Point */
 
-const area = { width: 800, height: 440, margin: 64 };
+/** @typedef {{ width: number, height: number, margin: number }} Area */
+
+/** @type {Area} */
+const wide = { width: 800, height: 440, margin: 56 };
+// What is drawn for a desk is too small to read on a phone.
+/** @type {Area} */
+const narrow = { width: 420, height: 400, margin: 56 };
+const narrowBelow = 540;
 const glideMs = 400;
 
 export class Graph {
@@ -22,7 +29,11 @@ export class Graph {
   #frame = 0;
   #lineLayer = svg("g", {});
   #nodeLayer = svg("g", {});
-  #picture = svg("svg", { class: "graph", viewBox: `0 0 ${area.width} ${area.height}`, role: "img" }, this.#lineLayer, this.#nodeLayer);
+  #picture = svg("svg", { class: "graph", role: "img" }, this.#lineLayer, this.#nodeLayer);
+  #area = wide;
+  /** @type {(() => void) | null} */
+  #again = null;
+  #watch = new ResizeObserver(() => this.#areaNow() !== this.#area && this.#again?.());
   #note = h("p", { class: "field-hint" });
   #choose;
   element = h("div", { class: "graph-frame" }, this.#picture, this.#note);
@@ -30,10 +41,14 @@ export class Graph {
   /** @param {(id: string) => void} choose */
   constructor(choose) {
     this.#choose = choose;
+    this.#watch.observe(this.element);
   }
 
   /** @param {GraphNode[]} nodes @param {GraphLink[]} links @param {(node: GraphNode) => string} nameOf @param {(node: GraphNode) => string} trustOf @param {string | null} chosen */
   show(nodes, links, nameOf, trustOf, chosen) {
+    this.#again = () => this.show(nodes, links, nameOf, trustOf, chosen);
+    this.#area = this.#areaNow();
+    set(this.#picture, { viewBox: `0 0 ${this.#area.width} ${this.#area.height}`, "data-area": this.#area === narrow ? "narrow" : "wide" });
     // The nearest first: they are drawn where there are too many.
     const ordered = [...nodes].sort((a, b) => rank(a) - rank(b)).slice(0, maxDrawn);
     const drawn = new Set(ordered.map(node => node.id));
@@ -56,17 +71,24 @@ export class Graph {
       this.#line(key, link);
     }
 
-    const shape = JSON.stringify([...drawn, ...keys.keys()]);
+    const shape = JSON.stringify([this.#area.width, ...drawn, ...keys.keys()]);
     if (shape !== this.#shape) {
       this.#shape = shape;
       const before = this.#places;
-      this.#places = layout(ordered.map(node => ({ id: node.id, isCentre: node.kind === "home" })), edges, area, before);
+      this.#places = layout(ordered.map(node => ({ id: node.id, isCentre: node.kind === "home" })), edges, this.#area, before);
       this.#glide(before);
     }
   }
 
+  /** The picture is left. */
   stop() {
     cancelAnimationFrame(this.#frame);
+    this.#watch.disconnect();
+  }
+
+  #areaNow() {
+    const { clientWidth } = this.element;
+    return clientWidth > 0 && clientWidth < narrowBelow ? narrow : wide;
   }
 
   /** @param {string} id */
@@ -94,7 +116,7 @@ export class Graph {
 
   /** From where they were to where they are; at once where motion is unwanted. @param {ReadonlyMap<string, Point>} before */
   #glide(before) {
-    this.stop();
+    cancelAnimationFrame(this.#frame);
     if (before.size === 0 || matchMedia("(prefers-reduced-motion: reduce)").matches) {
       this.#place(id => this.#places.get(id));
       return;

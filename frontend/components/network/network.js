@@ -17,6 +17,7 @@ import { Verifications } from "./verification.js";
 const maxRows = 500;
 // Registries change hundreds of times a second while a network heals; a person reads no faster than this.
 const pauseMs = 150;
+const pluginStates = new Set(["active", "disabled", "failed", "notsupported"]);
 
 /**
  * Properties: `node` (a LightNode), `connect(address, { onNotification })` → an McpClient, `store` (keeps which keys were compared).
@@ -232,7 +233,7 @@ export class DawnNetwork extends HTMLElement {
         h("span", { class: "field-hint" }, node.kind === "node" ? t("network.agentCount", { count: node.agents.length }) : t(`network.kind.${node.kind}`))),
       h("td", {}, h("span", { class: "dot", "data-status": node.state }), t(`network.state.${node.state}`)),
       h("td", {}, node.link === null ? "–" : node.link.kind === "route" ? t("network.route") : [node.link.transport, node.link.encryption === "" ? "" : t(`network.encryption.${node.link.encryption}`)].filter(Boolean).join(", ")),
-      h("td", {}, node.link?.rttMs == null ? "–" : milliseconds(node.link.rttMs)),
+      h("td", { dir: "ltr" }, node.link?.rttMs == null ? "–" : milliseconds(node.link.rttMs)),
       h("td", {}, trust === null ? "–" : h("span", { class: "trust-mark", "data-status": trust }, t(`network.trust.${trust}`))));
   }
 
@@ -247,7 +248,8 @@ export class DawnNetwork extends HTMLElement {
       : h("div", { class: "table-frame", role: "region", tabindex: 0, "aria-label": t("network.tab.plugins") }, h("table", {}, h("caption", {}, t("network.plugins.caption")),
         h("thead", {}, h("tr", {}, ["name", "kind", "status", "version"].map(column => h("th", { scope: "col" }, t(`network.plugins.${column}`))))),
         h("tbody", {}, plugins.slice(0, maxRows).map(plugin => h("tr", { "data-status": plugin.status }, h("th", { scope: "row" }, plugin.name), h("td", {}, plugin.kind),
-          h("td", {}, h("span", { class: "dot", "data-status": plugin.status }), plugin.status, plugin.problem ? h("p", { class: "field-error", dir: "auto" }, plugin.problem) : null), h("td", {}, plugin.version ?? "–")))))));
+          h("td", {}, h("span", { class: "dot", "data-status": plugin.status }), pluginStates.has(plugin.status) ? t(`network.plugins.${plugin.status}`) : String(plugin.status),
+            plugin.problem ? h("p", { class: plugin.status === "disabled" ? "field-hint" : "field-error", dir: "auto" }, plugin.problem) : null), h("td", {}, plugin.version ?? "–")))))));
   }
 
   #showInvite() {

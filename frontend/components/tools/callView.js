@@ -13,7 +13,7 @@ const maxRaw = 200_000;
  */
 export function callView(call, { follow, until }) {
   const bar = h("progress", { class: "call-bar", "aria-label": t("tools.call.progress") });
-  const [says, time] = [h("span", { class: "call-says", dir: "auto" }), h("span", { class: "call-time" })];
+  const [says, time] = [h("span", { class: "call-says", dir: "auto" }), h("span", { class: "call-time", dir: "ltr" })];
   const cancel = h("button", { type: "button", class: "field-button", "data-action": "cancel", onclick: () => { cancel.disabled = true; call.cancel(); } }, t("tools.call.cancel"));
   const head = h("div", { class: "call-head" }, h("p", { class: "call-status", role: "status" }), time);
   const running = h("div", { class: "call-running" }, bar, says, cancel);

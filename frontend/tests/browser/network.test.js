@@ -130,6 +130,15 @@ test("This page's own key is there to be compared, and agents are opened from th
   await close();
 });
 
+test("Plugins are told with their state, and what is wrong with those that failed", async () => {
+  const { page, close } = await open();
+  await page.getByRole("tab", { name: "Plugins" }).click();
+  assert.deepEqual(await page.locator("dawn-network [role=tabpanel] tbody tr[data-status]").filter({ visible: true }).evaluateAll(rows => rows.map(row => [...row.children].map(cell => cell.textContent))), [
+    ["transport-websocket", "transport", "active", "0.1.0"], ["agents/empty", "agent", "failedThere is no plugin DLL in the folder.", "–"],
+  ]);
+  await close();
+});
+
 test("What this page may not call says so, and how it is done instead", async () => {
   const { page, close } = await open();
   await page.getByRole("tab", { name: "Invite" }).click();
@@ -159,3 +168,19 @@ test("Of many nodes the nearest are drawn and all are in the table", async () =>
   assert.ok(await page.getByText("The 120 nearest of 306 nodes").isVisible());
   await close();
 });
+
+for (const [lang, options] of /** @type {const} */ ([["ar", { width: 1280 }], ["ar", { width: 360, scheme: "dark" }], ["ja", { width: 320, height: 256 }], ["de", { width: 360, forcedColors: true }]])) {
+  test(`Other languages and directions fit, by ${lang} at ${options.width} px${"forcedColors" in options ? ", forced colours" : ""}`, async () => {
+    const { page, ids, close } = await open(options, { isOwner: true }, lang);
+    await page.locator(`[data-node="${ids[2]}"]`).click();
+    await page.getByTestId("words").locator("li").nth(11).waitFor();
+    await assertAccessible(page);
+    await assertNoOverflow(page);
+    await screenshot(page, `network-${lang}-${options.width}`);
+    await page.locator("[data-tab=invite]").click();
+    await page.getByTestId("invite").click();
+    await page.getByTestId("ticket").waitFor();
+    await assertNoOverflow(page);
+    await close();
+  });
+}

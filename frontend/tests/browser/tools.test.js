@@ -280,3 +280,20 @@ test("Of 2,000 tools only those in sight are made, and choosing one takes at mos
   assert.equal(await page.getByRole("option").count(), 1);
   await close();
 });
+
+for (const [lang, options] of /** @type {const} */ ([["ar", { width: 1280 }], ["ar", { width: 360, scheme: "dark" }], ["ja", { width: 320, height: 256 }], ["de", { width: 360, forcedColors: true }]])) {
+  test(`Other languages and directions fit, by ${lang} at ${options.width} px${"forcedColors" in options ? ", forced colours" : ""}`, async () => {
+    const { page, status, close } = await open(options, 0, lang);
+    assert.equal(await page.evaluate(() => document.documentElement.dir), lang === "ar" ? "rtl" : "ltr");
+    await page.getByRole("option", { name: "table" }).first().click();
+    await page.getByTestId("run").click();
+    await status("done");
+    await assertAccessible(page);
+    await assertNoOverflow(page);
+    await screenshot(page, `tools-${lang}-${options.width}`);
+    await page.locator("[role=tab][aria-selected=true]").focus();
+    await page.keyboard.press("ArrowLeft");
+    assert.equal(await page.locator("[role=tab][aria-selected=true]").getAttribute("data-tab"), lang === "ar" ? "resources" : "history");
+    await close();
+  });
+}
