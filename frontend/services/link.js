@@ -20,6 +20,8 @@ const handshakeTime = 5_000;
 const firstRecordTime = 5_000;
 const pingAfter = 5_000;
 const silentAfter = 15_000;
+// Where something that was sent got no answer.
+const silentWhenAsked = 5_000;
 const closeTime = 2_000;
 const rekeyTime = 60_000;
 const rekeyPause = 1_000;
@@ -61,6 +63,7 @@ export class Link {
   #pingAt = -Infinity;
   // When the silence was first answered with a ping. Where timers slept it is that, and not the silence, that counts.
   #askedAt = Infinity;
+  #patience = silentAfter - pingAfter;
   /** @type {{ value: Bytes, at: number } | null} */
   #ping = null;
   #pings = 0n;
@@ -112,6 +115,7 @@ export class Link {
     stream.onBytes = () => {
       this.#heardAt = this.#runtime.ticks();
       this.#askedAt = Infinity;
+      this.#patience = silentAfter - pingAfter;
     };
   }
 
@@ -162,6 +166,15 @@ export class Link {
   /** Waits until the queue has room, or the link is over. @returns {Promise<void>} */
   room() {
     return this.#outbox.room();
+  }
+
+  /** Something that was sent got no answer: the other end is asked whether it is there, and has less time than usual. */
+  ask() {
+    if (this.#end === null && this.#patience !== silentWhenAsked) {
+      this.#patience = silentWhenAsked;
+      this.#askedAt = Math.min(this.#askedAt, this.#runtime.ticks());
+      this.#pingNow();
+    }
   }
 
   /** Sends what is queued and a close frame, and ends. @param {LinkEnd} end @param {string} [reason] */
@@ -324,8 +337,8 @@ export class Link {
     const certificate = this.#remote.certificate;
     if (certificate !== null && certificate.notAfter <= this.#runtime.now()) {
       void this.close("certificate-expired");
-    } else if (now - this.#askedAt >= silentAfter - pingAfter) {
-      this.#finish("silent", "nothing was heard for 15 s");
+    } else if (now - this.#askedAt >= this.#patience) {
+      this.#finish("silent", "nothing was heard for too long");
     } else if (this.#rekey !== "idle" && now - this.#rekeySince >= rekeyTime) {
       void this.close("limit", "the rekeying was not answered");
     } else if (this.#outbox.stuckFor >= stuckAfter) {

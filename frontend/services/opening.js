@@ -9,7 +9,8 @@ import { Session } from "./session.js";
 
 /** @typedef {import("./bytes.js").Bytes} Bytes */
 
-const repeatAfter = [1_000, 2_000, 4_000];
+// The next one may take another way.
+const repeatAfter = [1_000, 1_000, 2_000, 2_000, 2_000];
 const giveUp = 10_000;
 
 /**
@@ -134,7 +135,7 @@ export class Opening {
       this.#options.send(kinds.handshake, this.#tag, third);
       session.ping();
     }
-    if (await delay(runtime, 3_000, confirmed.signal)) {
+    if (await delay(runtime, giveUp - repeatAfter.reduce((a, b) => a + b), confirmed.signal)) {
       await session.end(7, "The node did not answer the session's last handshake message.", false);
     }
   }

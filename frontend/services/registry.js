@@ -10,6 +10,7 @@ import { peekRecord, readRecord } from "./records.js";
 const maxNodes = 16_384;
 const sweepEvery = 30_000;
 const maxAhead = 600_000;
+const tellAfter = 50;
 
 const membershipVersion = 1;
 const suspicion = 12;
@@ -30,6 +31,8 @@ export class Registry extends EventTarget {
   #suspected = new Map();
   /** @type {unknown} */
   #timer;
+  /** @type {unknown} */
+  #telling = null;
 
   /** @param {Bytes} network its public key @param {import("./runtime.js").Runtime} runtime */
   constructor(network, runtime) {
@@ -115,6 +118,7 @@ export class Registry extends EventTarget {
 
   close() {
     this.#runtime.clearTimer(this.#timer);
+    this.#runtime.clearTimer(this.#telling);
     this.#suspected.forEach(timer => this.#runtime.clearTimer(timer));
     this.#suspected.clear();
   }
@@ -152,8 +156,12 @@ export class Registry extends EventTarget {
     this.#timer = this.#runtime.setTimer(() => this.#sweep(), sweepEvery);
   }
 
+  // A thousand records that come at once are one change to whoever draws them.
   #changed() {
-    this.dispatchEvent(new Event("change"));
+    this.#telling ??= this.#runtime.setTimer(() => {
+      this.#telling = null;
+      this.dispatchEvent(new Event("change"));
+    }, tellAfter);
   }
 }
 

@@ -56,10 +56,10 @@ export class Sessions {
       outlet: tag => ({
         send: payload => this.#send(kinds.segment, target, tag, payload),
         room: () => this.#home.link?.room() ?? Promise.resolve(),
-        stalled: () => void this.#floods.seek(target),
+        stalled: () => this.#onUnanswered(target),
       }),
       onEnd: session => this.#forget(node, sessionName(target, session.tag), opening),
-      onUnanswered: () => void this.#floods.seek(target),
+      onUnanswered: () => this.#onUnanswered(target),
     });
     const name = sessionName(target, opening.tag);
     this.#byName.set(name, opening);
@@ -132,6 +132,13 @@ export class Sessions {
       }
       return entry.end(6, "The page was closed.", true);
     }));
+  }
+
+  // There may be no way, or the home node may be gone without a word.
+  /** @param {Bytes} target */
+  #onUnanswered(target) {
+    this.#home.link?.ask();
+    void this.#floods.seek(target);
   }
 
   /** A hint that anybody on the way could give. @param {number} code @param {Bytes} source the node that was not reached @param {Session | Opening | undefined} session */

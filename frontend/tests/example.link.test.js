@@ -99,6 +99,21 @@ test("a silent neighbour is asked, then given up", async () => {
   assert.equal(runtime.timers, 0);
 });
 
+test("a neighbour over which something got no answer has less time", async () => {
+  const { runtime, socket, link } = await up();
+  link.ask();
+  link.ask();
+  await settle();
+  assert.equal(socket.sent.length, 1);
+  socket.onmessage?.({ data: new ArrayBuffer(0) });
+  await runtime.advance(4_500);
+  link.ask();
+  await runtime.advance(4_000);
+  assert.equal(runtime.timers, 1, "still up");
+  await runtime.advance(2_000);
+  assert.equal((await link.ended).end, "silent");
+});
+
 test("another node than the one that was meant gets no message 3", async () => {
   const runtime = new ManualRuntime();
   runtime.randoms.push(hex("hello of A").subarray(8));
