@@ -12,10 +12,12 @@ using OpenTelemetry.Resources;
 
 namespace Dawn.Gateway;
 
-/// <summary>The node's HTTP side: MCP for ordinary clients, health and metrics, on a Kestrel of its own that starts and stops with the node.</summary>
+/// <summary>The node's HTTP side: MCP for ordinary clients, the page for browsers, health and metrics, on a Kestrel of its own that starts and stops with the node.</summary>
 /// <param name="ownerToken">The token that makes a local caller the node's owner; null while there is none.</param>
+/// <param name="pagesFolder">Where the browser's files are; null where they are beside the program.</param>
 internal sealed partial class GatewayServer(
-    GatewaySettings settings, NodeId node, HttpRelays relays, WebSocketRelays sockets, LinkEndpoint links, FrontendFiles frontend, Readiness readiness, Func<string?> ownerToken, TimeProvider time, ILoggerFactory loggers)
+    GatewaySettings settings, NodeId node, HttpRelays relays, WebSocketRelays sockets, LinkEndpoint links, Readiness readiness, Func<string?> ownerToken, TimeProvider time, ILoggerFactory loggers,
+    string? pagesFolder = null)
     : IHostedService, IAsyncDisposable
 {
     // A client that asks nothing for so long has most likely gone without a word.
@@ -128,20 +130,13 @@ internal sealed partial class GatewayServer(
         var access = new GatewayAccess(url, settings.Token, _certificate, ownerToken);
         app.Use(next => context => access.InvokeAsync(context, next));
         app.UseWebSockets();
-        app.Use(next => async context =>
-        {
-            if (!await frontend.TryServeAsync(context))
-            {
-                await next(context);
-            }
-        });
         app.UseRouting();
         app.Use(next => context => relays.InvokeAsync(context, next));
         app.MapMcp("/mcp");
         app.MapMcp("/mcp/{address}");
         app.Map(WebSocketRelays.Path, context => sockets.InvokeAsync(context));
         app.Map(LinkEndpoint.Path, context => links.InvokeAsync(context));
-        app.MapGet("/", context => HomeAsync(context));
+        new Pages(pagesFolder ?? Pages.DefaultFolder, node, settings).Map(app, () => Url!);
         app.MapGet("/healthz", context => context.Response.WriteAsync("ok\n"));
         app.MapGet("/readyz", ReadyAsync);
         app.MapPrometheusScrapingEndpoint("/metrics");
@@ -167,16 +162,6 @@ internal sealed partial class GatewayServer(
         {
             options.ListenLocalhost(url.Port, configure);
         }
-    }
-
-    private Task HomeAsync(HttpContext context)
-    {
-        var headers = context.Response.Headers;
-        headers.ContentType = "text/html; charset=utf-8";
-        headers.ContentSecurityPolicy = HomePage.ContentSecurityPolicy;
-        headers.XContentTypeOptions = "nosniff";
-        headers["Referrer-Policy"] = "no-referrer";
-        return context.Response.WriteAsync(HomePage.Render(node, Url!));
     }
 
     private Task ReadyAsync(HttpContext context)

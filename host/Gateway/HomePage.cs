@@ -5,7 +5,7 @@ using Dawn.Configuration;
 
 namespace Dawn.Gateway;
 
-/// <summary>What a browser sees at <c>/</c> where the program came without a frontend: which node this is, and where programs find it.</summary>
+/// <summary>Which node this is, and where programs find it: what a browser sees at <c>/</c> without scripts, or of a node that was built without its page.</summary>
 internal static class HomePage
 {
     private const string Style =
@@ -16,19 +16,32 @@ internal static class HomePage
     public static string ContentSecurityPolicy { get; } =
         $"default-src 'none'; style-src 'sha256-{Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(Style)))}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-    public static string Render(NodeId node, Uri url)
+    public static string Render(NodeId node, Uri url) =>
+        $$$"""
+        <!DOCTYPE html>
+        <html lang="en">
+        <head>
+        <meta charset="utf-8">
+        <meta name="viewport" content="width=device-width">
+        <title>Dawn node {{{node.ToShortString()}}}</title>
+        <style>{{{Style}}}</style>
+        </head>
+        <body>
+        {{{Body(node, url)}}}
+        <main>
+        <h2>The chat</h2>
+        <p>This node was built without its page. With Node.js 20 or newer and npm installed, <code>dotnet build host -c Release</code> builds it; then start the node again.</p>
+        </main>
+        </body>
+        </html>
+
+        """;
+
+    /// <summary>The part that says it, without a document around it.</summary>
+    public static string Body(NodeId node, Uri url)
     {
         var mcp = HtmlEncoder.Default.Encode(new Uri(url, "/mcp").ToString());
         return $$$"""
-            <!DOCTYPE html>
-            <html lang="en">
-            <head>
-            <meta charset="utf-8">
-            <meta name="viewport" content="width=device-width">
-            <title>Dawn node {{{node.ToShortString()}}}</title>
-            <style>{{{Style}}}</style>
-            </head>
-            <body>
             <main>
             <h1>A Dawn node</h1>
             <p>Node <code>{{{node}}}</code> is running, version {{{DawnVersion.Text}}}.</p>
@@ -42,9 +55,6 @@ internal static class HomePage
             <h2>Look around</h2>
             <p><code>dawn agents</code> lists who can be called, <code>dawn status</code> says how this node is. <a href="/readyz">Readiness</a>, <a href="/metrics">metrics</a>.</p>
             </main>
-            </body>
-            </html>
-
             """;
     }
 }

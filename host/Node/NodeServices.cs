@@ -108,7 +108,6 @@ internal static class NodeServices
         services.AddSingleton<HttpRelays>();
         services.AddSingleton<WebSocketRelays>();
         services.AddSingleton(s => new LinkEndpoint(s.GetRequiredService<LinkListener>().ServeAsync, TimeProvider.System));
-        services.AddSingleton(new FrontendFiles(Path.Combine(AppContext.BaseDirectory, "frontend")));
         services.AddSingleton<Readiness>();
         services.AddSingleton(s => ActivatorUtilities.CreateInstance<GatewayServer>(s, self.Id, OwnerToken.LoadOrCreate(directory, Entropy.System)));
         services.AddSingleton<Func<ITransport, string, CancellationToken, Task>>(s => s.GetRequiredService<AggregateRelay>().ServeAsync);

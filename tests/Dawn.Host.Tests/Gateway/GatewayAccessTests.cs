@@ -28,7 +28,7 @@ public class GatewayAccessTests
     public async Task HostsAndOriginsAreChecked(string host, string? origin, HttpStatusCode expected)
     {
         await using var gateway = await StartAsync(TestContext.Current.CancellationToken);
-        foreach (var path in new[] { "/mcp", "/healthz", "/" })
+        foreach (var path in new[] { "/mcp", "/healthz", "/readyz" })
         {
             using var request = path == "/mcp" ? gateway.Request(path, "server/discover") : new(HttpMethod.Get, new Uri(gateway.Server.Url!, path));
             var port = gateway.Server.Url!.Port;

@@ -119,32 +119,6 @@ public sealed class LinkEndpointTests
         Assert.Equal(WebSocketState.Open, socket.State);
     }
 
-    [Fact(Timeout = Limit)]
-    public async Task ThePagesFilesAreServedAndNoOthers()
-    {
-        using var folder = new TempDirectory();
-        Directory.CreateDirectory(Path.Combine(folder.Path, "frontend", "services"));
-        File.WriteAllText(Path.Combine(folder.Path, "secret.js"), "secret");
-        File.WriteAllText(Path.Combine(folder.Path, "frontend", "index.html"), "<!DOCTYPE html>");
-        File.WriteAllText(Path.Combine(folder.Path, "frontend", "services", "node.js"), "export {};");
-        File.WriteAllText(Path.Combine(folder.Path, "frontend", "odd.exe"), "odd");
-        await using var gateway = await StartAsync(TestContext.Current.CancellationToken, frontend: Path.Combine(folder.Path, "frontend"));
-        using var page = await gateway.Http.GetAsync(new Uri(gateway.Server.Url!, "/"), Stop);
-        Assert.Equal("<!DOCTYPE html>", await page.Content.ReadAsStringAsync(Stop));
-        Assert.Equal("text/html", page.Content.Headers.ContentType!.MediaType);
-        Assert.Contains("script-src 'self'", Assert.Single(page.Headers.GetValues("Content-Security-Policy")), StringComparison.Ordinal);
-        using var script = await gateway.Http.GetAsync(new Uri(gateway.Server.Url!, "/services/node.js"), Stop);
-        Assert.Equal("text/javascript", script.Content.Headers.ContentType!.MediaType);
-        using var again = new HttpRequestMessage(HttpMethod.Get, new Uri(gateway.Server.Url!, "/services/node.js"));
-        again.Headers.IfNoneMatch.Add(script.Headers.ETag!);
-        Assert.Equal(HttpStatusCode.NotModified, (await gateway.Http.SendAsync(again, Stop)).StatusCode);
-        foreach (var path in new[] { "/odd.exe", "/secret.js", "/../secret.js", "/%2e%2e/secret.js", "/services/..%2f..%2fsecret.js", "/services/" })
-        {
-            using var none = await gateway.Http.GetAsync(new Uri(gateway.Server.Url!, path), Stop);
-            Assert.DoesNotContain("secret", await none.Content.ReadAsStringAsync(Stop), StringComparison.Ordinal);
-        }
-    }
-
     private static async Task EchoAsync(ConnectionContext connection, string scheme, CancellationToken stop)
     {
         while (true)
