@@ -12,7 +12,7 @@ public sealed class AdminTests(AdminNodes nodes) : IClassFixture<AdminNodes>
 {
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
-    private static readonly string[] AdminTools = ["set_mode", "invite", "connect", "disconnect", "reload", "stop", "logs", "log_levels", "set_log_level", "diagnosis"];
+    private static readonly string[] AdminTools = ["set_mode", "invite", "ui", "connect", "disconnect", "reload", "stop", "logs", "log_levels", "set_log_level", "diagnosis"];
 
     [Fact]
     public async Task TheListIsComplete()
