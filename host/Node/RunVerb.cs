@@ -94,11 +94,19 @@ internal static partial class RunVerb
         }
     }
 
+    private static readonly string[] BundledModes = ["centralized", "decentralized", "hybrid"];
+
     /// <summary>Reads and checks all settings; null where there are problems, which are all said by then.</summary>
     private static DawnSettings? Read(IConfigurationRoot configuration)
     {
         var problems = new List<string>();
         var settings = SettingsRules.Read(configuration, problems);
+        if (problems.Count > 0 && !BundledModes.Contains(settings.Mode))
+        {
+            // Only plugins know which modes there are, and with such settings none is loaded; but all that is wrong should be said at once.
+            problems.Add($"Dawn:Mode is '{settings.Mode}', and the bundled modes are {string.Join(", ", BundledModes)}; it takes a plugin that offers it");
+        }
+
         foreach (var problem in problems)
         {
             Console.Error.WriteLine($"error: {problem}");
