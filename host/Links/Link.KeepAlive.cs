@@ -49,6 +49,7 @@ internal sealed partial class Link
 
         var ticks = ++_ticks;
         var silent = Interlocked.Increment(ref _silentTicks);
+        var doubted = Volatile.Read(ref _doubtedAt);
         var flushes = Volatile.Read(ref _flushes);
         _stuckTicks = _isFlushing && flushes == _flushesSeen ? _stuckTicks + 1 : 0;
         _flushesSeen = flushes;
@@ -56,7 +57,7 @@ internal sealed partial class Link
         {
             End(LinkEnd.Limit, $"it has read nothing for {_options.WriteTimeout.TotalSeconds:0} s");
         }
-        else if (silent >= _options.DeadAfter / tick || (Volatile.Read(ref _doubtedAt) is var doubted and not None && ticks - doubted > _options.DoubtedDeadAfter / tick) || (!_isUp && ticks >= _options.HandshakeTimeout / tick))
+        else if (silent >= _options.DeadAfter / tick || (doubted != None && ticks - doubted > _options.DoubtedDeadAfter / tick) || (!_isUp && ticks >= _options.HandshakeTimeout / tick))
         {
             End(LinkEnd.Silent, "nothing was heard from it");
         }

@@ -69,6 +69,21 @@ internal sealed partial class FailureDetector
         }
     }
 
+    private void Begin(NodeId target, TimeSpan now)
+    {
+        var probing = new Probing(target, _number++, now) { Due = now + Patience };
+        _probing.Add(probing);
+        Probes++;
+        if (isLinked(target))
+        {
+            Send(target, new Probe(probing.Number));
+        }
+        else
+        {
+            AskOthers(probing, now);
+        }
+    }
+
     private void AskOthers(Probing probing, TimeSpan now)
     {
         List<NodeId> others = [.. neighbours().Where(n => n != probing.Target && isLinked(n) && HealthOf(n) == PeerHealth.Alive)];
@@ -89,6 +104,18 @@ internal sealed partial class FailureDetector
             Fail(probing.Target);
         }
     }
+
+    private void Fail(NodeId target)
+    {
+        Failures++;
+        _selfDoubt = Math.Min(MaxDoubt, _selfDoubt + 1);
+        if (HealthOf(target) == PeerHealth.Alive)
+        {
+            effects.Add(new Effect.Accuse(target));
+        }
+    }
+
+    private TimeSpan Patience => ProbeTimeout * (1 + _selfDoubt);
 
     // Round robin over a shuffled list, so that the time to notice is bounded (SWIM, 4.3).
     private NodeId? Next()

@@ -359,33 +359,6 @@ internal sealed partial class FailureDetector(NodeId self, Func<IReadOnlyList<No
         }
     }
 
-    private void Begin(NodeId target, TimeSpan now)
-    {
-        var probing = new Probing(target, _number++, now) { Due = now + Patience };
-        _probing.Add(probing);
-        Probes++;
-        if (isLinked(target))
-        {
-            Send(target, new Probe(probing.Number));
-        }
-        else
-        {
-            AskOthers(probing, now);
-        }
-    }
-
-    private void Fail(NodeId target)
-    {
-        Failures++;
-        _selfDoubt = Math.Min(MaxDoubt, _selfDoubt + 1);
-        if (HealthOf(target) == PeerHealth.Alive)
-        {
-            effects.Add(new Effect.Accuse(target));
-        }
-    }
-
-    private TimeSpan Patience => ProbeTimeout * (1 + _selfDoubt);
-
     private IEnumerable<MembershipMessage> Sample(List<MembershipMessage> from)
     {
         for (var i = 0; i < MaxTold && from.Count > 0; i++)
