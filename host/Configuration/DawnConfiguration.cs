@@ -126,7 +126,21 @@ internal static class DawnConfiguration
 
     private const string Example = "an address such as ws://host:7610#<NodeId>";
 
+    // A user's programs may watch so many folders in all (128 on Linux, unless it is set otherwise), and a machine may run more nodes than that:
+    // then the file is looked at every 4 s. To try is the only way to know: nodes that start at once take each other's last one.
     private static IConfigurationRoot Sources(string? directory, string[] arguments)
+    {
+        try
+        {
+            return Sources(directory, arguments, isPolling: false);
+        }
+        catch (IOException)
+        {
+            return Sources(directory, arguments, isPolling: true);
+        }
+    }
+
+    private static IConfigurationRoot Sources(string? directory, string[] arguments, bool isPolling)
     {
         var builder = new ConfigurationBuilder();
         Add(AppContext.BaseDirectory, isWatched: false);
@@ -148,27 +162,12 @@ internal static class DawnConfiguration
         {
             var file = new EditedJsonFile { Path = Path.Combine(folder, FileName), Optional = true, ReloadOnChange = isWatched };
             file.ResolveFileProvider();
-            if (isWatched && !CanWatch(folder))
+            if (isWatched && isPolling)
             {
                 file.FileProvider = new PhysicalFileProvider(folder) { UsePollingFileWatcher = true, UseActivePolling = true };
             }
 
             builder.Add(file);
-        }
-    }
-
-    // A user's programs may watch so many folders in all (128 on Linux, unless it is set otherwise), and a machine may run more nodes than that:
-    // then the file is looked at every 4 s.
-    private static bool CanWatch(string folder)
-    {
-        try
-        {
-            using var watcher = new FileSystemWatcher(folder) { EnableRaisingEvents = true };
-            return true;
-        }
-        catch (IOException)
-        {
-            return false;
         }
     }
 
