@@ -163,11 +163,6 @@ internal sealed partial class EventLog(string directory, RegistrySettings settin
                 OpenFile(CancellationToken.None);
             }
 
-            if (MaxPages is { } pages)
-            {
-                _file!.LimitPages(pages);
-            }
-
             while (true)
             {
                 if (_queue.IsBehind)
@@ -184,6 +179,12 @@ internal sealed partial class EventLog(string directory, RegistrySettings settin
                     }
 
                     return true;
+                }
+
+                // Here, so that a limit holds for all that came after it was set, even while batches are being written.
+                if (MaxPages is { } pages)
+                {
+                    _file!.LimitPages(pages);
                 }
 
                 _file!.Append(batch);
@@ -291,10 +292,13 @@ internal sealed partial class EventLog(string directory, RegistrySettings settin
 
     private void Fail(IOException cause)
     {
-        if (_queue.Fail(cause))
+        // Whoever is told of it finds it in the log.
+        if (!_queue.IsFailing)
         {
             Failing(cause.Message);
         }
+
+        _queue.Fail(cause);
     }
 
     [LoggerMessage(LogLevel.Error, "The registry goes on in memory alone, and tries its log again and again: {Cause}")]

@@ -193,16 +193,25 @@ internal sealed class LogQueue
         }
     }
 
+    /// <summary>Whether nothing can be written now.</summary>
+    public bool IsFailing
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _failure is not null;
+            }
+        }
+    }
+
     /// <summary>Who waits is told, and who comes next too, until it is well again.</summary>
-    /// <returns>Whether it was well before.</returns>
-    public bool Fail(IOException cause)
+    public void Fail(IOException cause)
     {
         lock (_lock)
         {
-            var isFirst = _failure is null;
             _failure = cause;
             Release();
-            return isFirst;
         }
     }
 
