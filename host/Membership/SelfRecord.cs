@@ -42,7 +42,8 @@ internal sealed partial class SelfRecord(
     private volatile bool _ticked;
     private ulong _lastSequence;
     private DateTimeOffset _renewAt;
-    private long? _contradictedAt;
+    private bool _contradicted;
+    private long? _answeredAt;
     private Certificate? _published;
     private DateTimeOffset? _warned;
     private ulong _outbid;
@@ -86,6 +87,11 @@ internal sealed partial class SelfRecord(
         {
             var now = time.GetUtcNow();
             _renewAt = now;
+            if (_contradicted)
+            {
+                (_contradicted, _answeredAt) = (false, time.GetTimestamp());
+            }
+
             _published = self.Certificate;
             if (_published.NotAfter <= now)
             {
@@ -223,8 +229,8 @@ internal sealed partial class SelfRecord(
             }
 
             (_lastSequence, _outbid) = (sequence, sequence);
-            atOnce = _contradictedAt is not { } at || time.GetElapsedTime(at) >= TickEvery;
-            _contradictedAt = time.GetTimestamp();
+            atOnce = _answeredAt is not { } at || time.GetElapsedTime(at) >= TickEvery;
+            _contradicted = true;
         }
 
         LogForeign(sequence);
