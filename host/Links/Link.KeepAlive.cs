@@ -4,7 +4,7 @@ namespace Dawn.Links;
 // since the ticks it missed don't count.
 internal sealed partial class Link
 {
-    private const int TicksPerPing = 5;
+    public const int TicksPerPing = 5;
 
     // A busy link hears enough not to ping for life; it still pings this often, to know the round trip.
     private const int TicksPerMeasurement = 15;
@@ -40,7 +40,8 @@ internal sealed partial class Link
         }
     }
 
-    private void OnTick(TimeSpan tick)
+    /// <summary>Called by the ticker once a <paramref name="tick"/>. It does not throw.</summary>
+    public void OnTick(TimeSpan tick)
     {
         if (_end != None)
         {

@@ -7,7 +7,7 @@ using Microsoft.AspNetCore.Connections;
 namespace Dawn.Links;
 
 /// <summary>A link over a connection whose handshake is done: records out, records in, keep-alive and an end that is told (docs/protocol.md, "Records").</summary>
-/// <remarks>One loop writes and one reads, for as long as <see cref="RunAsync"/> runs; a timer watches both.</remarks>
+/// <remarks>One loop writes and one reads, for as long as <see cref="RunAsync"/> runs; the ticker watches both.</remarks>
 internal sealed partial class Link : ILink
 {
     /// <summary>The body of the longest frame.</summary>
@@ -21,6 +21,7 @@ internal sealed partial class Link : ILink
     private readonly LinkPeer _peer;
     private readonly LinkOptions _options;
     private readonly ILinkHandler _handler;
+    private readonly LinkTicker _ticker;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly SendQueue _queue;
@@ -42,9 +43,9 @@ internal sealed partial class Link : ILink
 
     public Link(
         ConnectionContext connection, LinkPeer peer, bool isInitiator, Uri address, long number, INodeIdentity identity, LinkOptions options,
-        ILinkHandler handler, TimeProvider time, ILogger logger)
+        ILinkHandler handler, LinkTicker ticker, TimeProvider time, ILogger logger)
     {
-        (_connection, _peer, _options, _handler, _time, _logger) = (connection, peer, options, handler, time, logger);
+        (_connection, _peer, _options, _handler, _ticker, _time, _logger) = (connection, peer, options, handler, ticker, time, logger);
         (_input, _output) = (connection.Transport.Input, connection.Transport.Output);
         (IsInitiator, Address, Number) = (isInitiator, address, number);
         (_records, _reader) = (new RecordWriter(_output, peer.Send), new RecordReader(peer.Receive));
@@ -142,13 +143,10 @@ internal sealed partial class Link : ILink
     {
         // At once, so that the other end can confirm the keys.
         Ping();
-        var tick = TimeSpan.FromTicks(_options.PingAfter.Ticks / TicksPerPing);
         var writing = WriteAsync();
-        await using (_time.CreateTimer(_ => OnTick(tick), null, tick, tick))
-        {
-            await ReadAsync();
-        }
-
+        _ticker.Add(this);
+        await ReadAsync();
+        _ticker.Remove(this);
         var end = (LinkEnd)_end;
         _up.TrySetResult(false);
         Notify(handler => handler.OnDown(this, end));

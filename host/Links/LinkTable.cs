@@ -14,6 +14,7 @@ namespace Dawn.Links;
 internal sealed partial class LinkTable(INodeIdentity identity, LinkOptions options, Func<ILinkHandler> handler, TimeProvider time, ILogger<LinkTable> logger) : ILinkHandler
 {
     private readonly Lazy<ILinkHandler> _handler = new(handler);
+    private readonly LinkTicker _ticker = new(options, time);
     private readonly Lock _lock = new();
     private readonly ConcurrentDictionary<NodeId, Link> _byNode = new();
     private readonly SortedDictionary<long, Running> _running = [];
@@ -57,7 +58,7 @@ internal sealed partial class LinkTable(INodeIdentity identity, LinkOptions opti
     /// <returns>The link, and what ends when its connection is disposed.</returns>
     internal (Link Link, Task Completion) Start(ConnectionContext connection, LinkPeer peer, bool isInitiator, Uri address, long number)
     {
-        var link = new Link(connection, peer, isInitiator, address, number, identity, options, this, time, logger);
+        var link = new Link(connection, peer, isInitiator, address, number, identity, options, this, _ticker, time, logger);
         var started = new TaskCompletionSource();
         var completion = RunAsync(link, started.Task);
         lock (_lock)

@@ -44,6 +44,7 @@ internal sealed partial class PluginHost
             {
                 DeleteQuietly(copy);
                 slot.Retry(MaxCopyAttempts);
+                _timer?.Change(PollUnwatched, Poll);
             }
         }
     }

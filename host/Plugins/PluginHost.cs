@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Threading.Channels;
 using Dawn.Agents;
+using Microsoft.Extensions.Primitives;
 
 namespace Dawn.Plugins;
 
@@ -18,7 +19,9 @@ internal sealed partial class PluginHost(PluginHostOptions options, IAgentHost a
     /// <summary>A folder is loaded once nothing in it has changed for so long: copying takes a while.</summary>
     internal static readonly TimeSpan StableAfter = TimeSpan.FromMilliseconds(300);
 
-    private static readonly TimeSpan Poll = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan PollUnwatched = TimeSpan.FromSeconds(1);
+    // What a watcher misses: changes over a network's file system, or a directory that was itself replaced.
+    private static readonly TimeSpan PollWatched = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan PollWhileChanging = TimeSpan.FromMilliseconds(100);
     // What hangs must not hold up the node; it goes on loading meanwhile.
     private static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(3);
@@ -36,6 +39,7 @@ internal sealed partial class PluginHost(PluginHostOptions options, IAgentHost a
     private int _copy;
     private ITimer? _timer;
     private FileSystemWatcher? _watcher;
+    private IDisposable? _settingsWatcher;
     private Task _watching = Task.CompletedTask;
 
     /// <summary>All plugins, by name.</summary>
@@ -43,6 +47,8 @@ internal sealed partial class PluginHost(PluginHostOptions options, IAgentHost a
 
     /// <summary>Raised after <see cref="Snapshot"/> or <see cref="Schemes"/> changed. Who holds listeners or connections of a transport that is gone lets go of them.</summary>
     public event Action? Changed;
+
+    private TimeSpan Poll => _watcher is null ? PollUnwatched : PollWatched;
 
     public IReadOnlyCollection<string> Schemes => [.. _transports.Keys.Order(StringComparer.Ordinal)];
 
@@ -121,7 +127,8 @@ internal sealed partial class PluginHost(PluginHostOptions options, IAgentHost a
         await PatientlyAsync(Reconcile(agentsToo: false), cancellationToken);
         await PatientlyAsync(Reconcile(), cancellationToken);
         _watcher = Watch();
-        _timer = surroundings.Time.CreateTimer(_ => _wake.Writer.TryWrite(true), null, Poll, Poll);
+        _settingsWatcher = ChangeToken.OnChange(surroundings.Configuration.GetReloadToken, Wake);
+        _timer = surroundings.Time.CreateTimer(_ => Wake(), null, Poll, Poll);
         _watching = WatchAsync();
     }
 
@@ -134,6 +141,7 @@ internal sealed partial class PluginHost(PluginHostOptions options, IAgentHost a
 
         await _stopping.CancelAsync();
         _watcher?.Dispose();
+        _settingsWatcher?.Dispose();
         _timer?.Dispose();
         await _watching;
         Slot[] slots;
@@ -215,7 +223,7 @@ internal sealed partial class PluginHost(PluginHostOptions options, IAgentHost a
                 }
                 catch (Exception e) when (e is IOException or UnauthorizedAccessException)
                 {
-                    // Each second, but said once.
+                    // At each look, but said once.
                     if (scanProblem != e.Message)
                     {
                         CantScan(options.Directory, scanProblem = e.Message);
@@ -232,6 +240,8 @@ internal sealed partial class PluginHost(PluginHostOptions options, IAgentHost a
         }
     }
 
+    private void Wake() => _wake.Writer.TryWrite(true);
+
     private FileSystemWatcher? Watch()
     {
         if (!Directory.Exists(options.Directory))
@@ -243,10 +253,12 @@ internal sealed partial class PluginHost(PluginHostOptions options, IAgentHost a
         try
         {
             var watcher = new FileSystemWatcher(options.Directory) { IncludeSubdirectories = true };
-            watcher.Created += (_, _) => _wake.Writer.TryWrite(true);
-            watcher.Changed += (_, _) => _wake.Writer.TryWrite(true);
-            watcher.Deleted += (_, _) => _wake.Writer.TryWrite(true);
-            watcher.Renamed += (_, _) => _wake.Writer.TryWrite(true);
+            watcher.Created += (_, _) => Wake();
+            watcher.Changed += (_, _) => Wake();
+            watcher.Deleted += (_, _) => Wake();
+            watcher.Renamed += (_, _) => Wake();
+            // More at once than it could tell.
+            watcher.Error += (_, _) => Wake();
             watcher.EnableRaisingEvents = true;
             return watcher;
         }

@@ -40,8 +40,10 @@ internal sealed class LinkTarget : IFuzzTarget, ILinkHandler
         var connection = new StreamConnection(stream, Pieces[input[0] & 3]);
         _handed.Clear();
         (_ups, _downs) = (0, 0);
+        var options = new LinkOptions();
         var link = new Link(
-            connection, new(World.Peer.Id, isNewcomer ? null : World.Peer.Certificate, null, null), isInitiator: false, Address, 1, World.Self, new(), this, _time, NullLogger.Instance);
+            connection, new(World.Peer.Id, isNewcomer ? null : World.Peer.Certificate, null, null), isInitiator: false, Address, 1, World.Self, options, this, new(options, _time), _time,
+            NullLogger.Instance);
         _pump.Run(link.RunAsync);
 
         var (expected, records, pings) = Expect(stream);

@@ -149,7 +149,7 @@ internal sealed class RekeyTarget : IFuzzTarget, ILinkHandler
         };
         _downs = 0;
         var options = new LinkOptions { RekeyAfter = 3 * Second, RekeyMargin = 2 * Second };
-        var link = new Link(connection, peer, isInitiator, Address, 1, World.Self, options, this, _time, NullLogger.Instance);
+        var link = new Link(connection, peer, isInitiator, Address, 1, World.Self, options, this, new(options, _time), _time, NullLogger.Instance);
         var running = link.RunAsync();
         var (hasClosed, switched) = (false, 0);
         foreach (var (step, body) in Steps(steps))
