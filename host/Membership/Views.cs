@@ -8,13 +8,20 @@ namespace Dawn.Membership;
 /// </summary>
 /// <remarks>
 /// It differs from the paper where links outlive views: being a neighbour is agreed by a question and its answer, so that both ends mean the same,
-/// and a shuffle's reply goes back the way its question came instead of over a connection of its own.
+/// and a shuffle's reply goes back the way its question came instead of over a connection of its own. And the active view has a lower and an upper
+/// measure, as a mesh of GossipSub has (libp2p specs, pubsub/gossipsub, "D_low" and "D_high"): where all views are full, somebody who lost a
+/// neighbour to a newcomer would have to dial half of the network to find another in the same need.
 /// </remarks>
 /// <param name="isDialable">True for nodes whose verified record gives an address, and that are not known to be dead.</param>
 /// <param name="dialable">All of them, in the order of their NodeIds.</param>
 internal sealed partial class Views(NodeId self, Func<NodeId, bool> isDialable, Func<IReadOnlyList<NodeId>> dialable, Random random, List<Effect> effects)
 {
-    public const int MaxActive = 5;
+    /// <summary>With fewer neighbours others are asked; where no more than <see cref="MaxActive"/> are known, all of them are.</summary>
+    public const int MinActive = 3;
+
+    /// <summary>Who is asked says yes up to here.</summary>
+    public const int MaxActive = 8;
+
     public const int MaxPassive = 30;
     public const byte ActiveWalk = 6;
     public const byte PassiveWalk = 3;
@@ -95,6 +102,11 @@ internal sealed partial class Views(NodeId self, Func<NodeId, bool> isDialable, 
             _refused.Clear();
             Refill();
             Shuffle();
+            // Not before, since a newcomer to a large network knows few nodes at first.
+            if (_active.Count + _passive.Count <= MaxActive)
+            {
+                Fill(now, MaxActive);
+            }
         }
 
         Fill(now);
@@ -109,7 +121,7 @@ internal sealed partial class Views(NodeId self, Func<NodeId, bool> isDialable, 
         {
             Pose(question);
         }
-        else if (dialled && !_active.Contains(node) && _active.Count < MaxActive)
+        else if (dialled && !_active.Contains(node) && _active.Count < MinActive)
         {
             Ask(node, _active.Count == 0 ? new Join() : new Neighbour(false), now);
         }
@@ -186,7 +198,7 @@ internal sealed partial class Views(NodeId self, Func<NodeId, bool> isDialable, 
         {
             case Join:
                 Accept(from, isAccepted: true);
-                foreach (var other in _active.Where(n => n != from).ToList())
+                foreach (var other in Sample([.. _active.Where(n => n != from)], MinActive - 1))
                 {
                     Send(other, new ForwardJoin(ActiveWalk, from));
                 }
@@ -287,9 +299,9 @@ internal sealed partial class Views(NodeId self, Func<NodeId, bool> isDialable, 
         }
     }
 
-    private void Fill(TimeSpan now)
+    private void Fill(TimeSpan now, int sought = MinActive)
     {
-        while (_active.Count + _asking.Count < MaxActive)
+        while (_active.Count + _asking.Count < sought)
         {
             List<NodeId> candidates = [.. _passive.Where(n => !_refused.Contains(n) && !IsWanted(n) && (_linked.Contains(n) || isDialable(n)))];
             if (candidates.Count == 0)
