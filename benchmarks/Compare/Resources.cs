@@ -32,7 +32,7 @@ internal sealed class StartTime : IContest
 internal sealed class IdleMemory : IContest
 {
     // Both counts are of links that are up: what the first ones cost in code and pools is no cost of the next.
-    private const int FirstLinks = 100;
+    private const int FirstLinks = 300;
     private const int MoreLinks = 200;
 
     public IReadOnlyList<string> Figures { get; } = ["idle rss", "idle link"];
