@@ -12,6 +12,8 @@ import { Session } from "./session.js";
 // The next one may take another way.
 const repeatAfter = [1_000, 1_000, 2_000, 2_000, 2_000];
 const giveUp = 10_000;
+// Once the session is there, what it carries may have been executed: as long as a session may be without progress.
+const confirmWithin = 30_000;
 
 /**
  * @typedef {object} OpeningOptions
@@ -128,16 +130,16 @@ export class Opening {
     const { runtime } = this.#options.credentials;
     const confirmed = new AbortController();
     void session.confirmed.then(() => confirmed.abort());
-    for (const pause of repeatAfter) {
+    for (let waited = 0, i = 0; waited < confirmWithin; i++) {
+      const pause = repeatAfter[Math.min(i, repeatAfter.length - 1)] ?? 0;
       if (!await delay(runtime, pause, confirmed.signal)) {
         return;
       }
+      waited += pause;
       this.#options.send(kinds.handshake, this.#tag, third);
       session.ping();
     }
-    if (await delay(runtime, giveUp - repeatAfter.reduce((a, b) => a + b), confirmed.signal)) {
-      await session.end(7, "The node did not answer the session's last handshake message.", false);
-    }
+    await session.end(7, "The node did not answer the session's last handshake message.", false);
   }
 }
 

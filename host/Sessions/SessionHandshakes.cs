@@ -30,8 +30,11 @@ internal sealed class SessionHandshakes(SessionSettings settings, INodeIdentity 
     /// <summary>Messages are numbered, so that a repetition is told from an answer.</summary>
     public const int NumberSize = 1;
 
-    /// <summary>From the first message on.</summary>
+    /// <summary>How long an answer to message 1 is waited for.</summary>
     public static readonly TimeSpan GiveUp = TimeSpan.FromSeconds(10);
+
+    /// <summary>How long a responder waits for message 3: who sends it has a session already, with words in it, and repeats it as long as a session may be without progress.</summary>
+    public static readonly TimeSpan HalfOpenFor = Session.ProgressTimeOut;
 
     public EncryptionMode Encryption => settings.Encryption;
 

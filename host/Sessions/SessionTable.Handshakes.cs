@@ -142,17 +142,17 @@ internal sealed partial class SessionTable
     }
 
     // Repeats message 3 until something from the other end authenticates; a ping makes sure that something comes.
-    // While there is no way at all, the session's own time-out decides: message 3 may have arrived before.
+    // The session's own time-out decides: message 3 may have arrived before, and what the session carries been executed.
     private async Task ConfirmAsync(Session session, byte[] last, bool sent)
     {
         using var giveUp = new CancellationTokenSource(Session.ProgressTimeOut, time);
         try
         {
-            for (var i = 0; i < Repetitions.Length && !session.IsConfirmed && !session.Ended.IsCompleted;)
+            for (var i = 0; !session.IsConfirmed && !session.Ended.IsCompleted;)
             {
                 if (sent)
                 {
-                    await PauseAsync(Repetitions[i++], session.Over, giveUp.Token);
+                    await PauseAsync(Repetitions[Math.Min(i++, Repetitions.Length - 1)], session.Over, giveUp.Token);
                 }
                 else
                 {
@@ -270,7 +270,7 @@ internal sealed partial class SessionTable
     {
         for (var i = _halfOpen.Count - 1; i >= 0; i--)
         {
-            if (time.GetElapsedTime(_halfOpen[i].Since) >= SessionHandshakes.GiveUp)
+            if (time.GetElapsedTime(_halfOpen[i].Since) >= SessionHandshakes.HalfOpenFor)
             {
                 Discard(_halfOpen[i]);
                 _halfOpen.RemoveAt(i);

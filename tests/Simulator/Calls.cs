@@ -67,6 +67,7 @@ internal sealed class Calls(World world)
         var numbers = new long[Messages];
         Array.Fill(numbers, -1);
         MeshChannel? channel = null;
+        var (begun, cause) = (process.Clock.GetTimestamp(), "");
         world.Simulation.Trace(node.Number, TraceKind.CallBegins, target, (int)call);
         try
         {
@@ -95,6 +96,7 @@ internal sealed class Calls(World world)
         catch (Exception e) when (e is MeshException or OperationCanceledException)
         {
             // What a caller is told: below.
+            cause = $"; after {process.Clock.GetElapsedTime(begun).TotalSeconds:0.000} s its caller was told: {e.Message}";
         }
 
         world.Simulation.Trace(node.Number, TraceKind.CallEnds, target, answered);
@@ -106,7 +108,7 @@ internal sealed class Calls(World world)
                 Unknown++;
                 if (world.Settings.Scenario.OneRelayIn > 0)
                 {
-                    world.Fail($"message {i} of call {call} of node {node.Number} to node {target} is lost, though both live and there are paths", node.Number, target);
+                    world.Fail($"message {i} of call {call} of node {node.Number} to node {target} is lost, though both live and there are paths{cause}", node.Number, target);
                 }
             }
             else

@@ -145,6 +145,8 @@ public sealed partial class ProtocolConstantsTests
         Says($"nothing was heard for {RegistryNeighbour.Patience.TotalSeconds} s is over");
         Says($"more than {NodeRecord.MaxAhead.TotalMinutes} minutes ahead of the receiver's clock");
         Says($"gives up after {SessionHandshakes.GiveUp.TotalSeconds} s");
+        Says($"256 in all, each for {SessionHandshakes.HalfOpenFor.TotalSeconds} s");
+        Says($"as long as a session may be without progress, {Session.ProgressTimeOut.TotalSeconds} s");
         Says($"nothing was acknowledged for {Session.ProgressTimeOut.TotalSeconds} s");
         Says($"leaves by itself {Milliseconds("AckDelay")} ms after");
         Says($"dropped after {Milliseconds("IdleTimeOut") / 60_000} minutes");

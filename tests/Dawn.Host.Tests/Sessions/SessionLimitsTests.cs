@@ -30,7 +30,7 @@ public class SessionLimitsTests
         Assert.Equal(SessionTable.MaxHalfOpen, b.Table.HalfOpen);
         await SessionTests.CallAsync(a, b);
         Assert.InRange(simulation.Milliseconds, 0, 100);
-        await simulation.Delay(10_000);
+        await simulation.Delay((int)SessionHandshakes.HalfOpenFor.TotalMilliseconds);
         Knock(139, 20, 1);
         await simulation.Delay(1);
         Assert.Equal(1, b.Table.HalfOpen);
