@@ -3,7 +3,7 @@ import { t } from "../../i18n/index.js";
 import { fill, h, uniqueId } from "../dom.js";
 import { openDialog } from "./dialog.js";
 
-/** @typedef {{ group: string, label: string, detail: string, run: () => void }} Entry */
+/** @typedef {{ group: string, label: string, detail: string, also?: string, run: () => void }} Entry `also`: found by it, and not shown. */
 
 const most = 60;
 
@@ -16,7 +16,7 @@ export function openPalette(state, commands, insert) {
   const conversation = state.conversations.current.value;
   /** @type {Entry[]} */
   let all = [
-    ...state.agents.all.value.map(agent => ({ group: t("app.agents"), label: agent.title || agent.agent, detail: agent.address, run: () => state.open(agent.address) })),
+    ...state.agents.all.value.map(agent => ({ group: t("app.agents"), label: agent.title || agent.agent, detail: t("chat.on-node", { node: agent.node.slice(0, 8) }), also: agent.address, run: () => state.open(agent.address) })),
     ...commands.map(command => ({ group: t("app.commands"), label: `/${command.name}`, detail: command.describe(), run: () => ["export", "search", "agent", "theme", "language"].includes(command.name) ? insert(`/${command.name} `) : void command.run("") })),
   ];
   /** @type {Entry[]} */
@@ -24,7 +24,7 @@ export function openPalette(state, commands, insert) {
   let chosen = 0;
   const show = () => {
     const words = box.value.toLowerCase().split(/\s+/).filter(word => word !== "");
-    found = all.filter(entry => words.every(word => `${entry.label} ${entry.detail}`.toLowerCase().includes(word))).slice(0, most);
+    found = all.filter(entry => words.every(word => `${entry.label} ${entry.detail} ${entry.also ?? ""}`.toLowerCase().includes(word))).slice(0, most);
     chosen = Math.max(0, Math.min(chosen, found.length - 1));
     fill(list, found.map((entry, index) => h("div", { role: "option", id: `${id}-${index}`, "aria-selected": index === chosen ? "true" : "false", onclick: () => run(index) },
       h("span", { class: "group" }, entry.group), h("strong", {}, entry.label), h("span", { class: "entry-detail" }, entry.detail))), found.length === 0 ? h("p", { class: "nothing" }, t("app.palette-nothing")) : null);
