@@ -27,7 +27,6 @@ const rekeyTime = 60_000;
 const rekeyPause = 1_000;
 const stuckAfter = 30_000;
 const tick = 1_000;
-const measureEvery = 15_000;
 const measurements = 4;
 
 /** @param {number} code @param {string} reason */
@@ -351,9 +350,7 @@ export class Link {
     } else if (this.#outbox.stuckFor >= stuckAfter) {
       this.#finish("limit", "the other end takes nothing any more");
     } else {
-      // The first ones come while the page is busy with its own beginning.
-      const isMeasuring = this.#ping === null && now - this.#pingAt >= (this.#roundTrips.length < measurements ? pingAfter : measureEvery);
-      if (isMeasuring || (now - this.#heardAt >= pingAfter && now - this.#pingAt >= pingAfter)) {
+      if (now - this.#heardAt >= pingAfter && now - this.#pingAt >= pingAfter) {
         this.#askedAt = Math.min(this.#askedAt, now);
         this.#pingNow();
       }

@@ -207,7 +207,8 @@ export class LightNode extends EventTarget {
   /** @param {string} node */
   #isOnline(node) {
     const { state, home } = this.status;
-    return node === this.id || node === home ? state === "online" : this.#registry?.isOnline(node) ?? false;
+    // Without a link nobody is known to be there.
+    return state === "online" && (node === this.id || node === home || (this.#registry?.isOnline(node) ?? false));
   }
 
   /** @param {import("./link.js").Link} link @param {Bytes} network */

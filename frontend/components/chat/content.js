@@ -114,7 +114,9 @@ function cell(value) {
     const isFlat = Array.isArray(value) && value.every(one => typeof one !== "object");
     return isFlat ? value.join(", ").slice(0, maxCell) : h("details", {}, h("summary", {}, Array.isArray(value) ? t("chat.entries", { count: value.length }) : t("chat.details")), structured(value));
   }
-  return String(value).slice(0, maxCell);
+  const text = String(value).slice(0, maxCell);
+  // Words stay whole in a narrow column; what has no place to break, as a key, breaks anywhere.
+  return /\S{25}/.test(text) ? h("span", { class: "long" }, text) : text;
 }
 
 /** @param {number} bytes */
