@@ -6,19 +6,22 @@ using ModelContextProtocol.Client;
 namespace Dawn.Benchmarks.Compare;
 
 /// <summary>A call whose nodes can't dial each other, through one relay, against one over a link.</summary>
-internal sealed class RelayLatency() : Contest("relay p50", "relay p50", "relay rate 64")
+internal sealed class RelayLatency() : Contest("relay p50", "relay p50", "relay rate 64", "dedicated relay p50", "dedicated relay rate 64")
 {
     protected override async Task<IReadOnlyList<Leg>> SetUpAsync(Stage stage, CancellationToken cancellationToken)
     {
         var (a, b) = await stage.StartPairAsync(cancellationToken);
         var relay = await stage.StartNodeAsync(cancellationToken);
         var (c, d) = await stage.StartHiddenPairAsync(cancellationToken, relay);
+        var (e, f) = await stage.StartHiddenPairAsync(cancellationToken, await stage.StartDedicatedRelayAsync(cancellationToken));
         return
         [
             await stage.DriveAsync("through a relay", c, d, Shape(1), cancellationToken),
             await stage.DriveAsync("direct", a, b, Shape(1), cancellationToken),
             await stage.DriveAsync("through a relay, 64 in flight", c, d, Shape(64), cancellationToken),
             await stage.DriveAsync("direct, 64 in flight", a, b, Shape(64), cancellationToken),
+            await stage.DriveAsync("through a dedicated relay", e, f, Shape(1), cancellationToken),
+            await stage.DriveAsync("through a dedicated relay, 64 in flight", e, f, Shape(64), cancellationToken),
         ];
     }
 
@@ -26,6 +29,8 @@ internal sealed class RelayLatency() : Contest("relay p50", "relay p50", "relay 
     [
         P50(results[0]).Against(P50(results[1]), "relay p50", "µs", "the same call over a link", new(RatioAtMost: 1.7)),
         Rate(results[2]).Against(Rate(results[3]), "relay rate 64", "calls/s", "the same calls over a link", Reach.None),
+        P50(results[4]).Against(P50(results[1]), "dedicated relay p50", "µs", "the same call over a link", new(RatioAtMost: 1.7)),
+        Rate(results[5]).Against(Rate(results[3]), "dedicated relay rate 64", "calls/s", "the same calls over a link", Reach.None),
     ];
 }
 

@@ -59,6 +59,10 @@ internal sealed class Stage(CompareOptions options) : IAsyncDisposable
     public Task<NodeProcess> StartNodeAsync(CancellationToken cancellationToken, params string[] settings) =>
         StartNodeAsync(Path.Combine(_home, $"node{++_nodes}"), [$"PluginDirectory={_plugins ??= CopyPlugins()}", .. settings], cancellationToken);
 
+    /// <summary>A node that only relays, whose sockets go on without a hop to the thread pool: not for one with agents, which may block.</summary>
+    public Task<NodeProcess> StartDedicatedRelayAsync(CancellationToken cancellationToken) =>
+        StartNodeAsync(NewData(), [$"PluginDirectory={_plugins ??= CopyPlugins()}"], cancellationToken, inlineSockets: true);
+
     /// <summary>A node as it is installed: the bundled plugins alone. What it tells nearby stays on this machine.</summary>
     public Task<NodeProcess> StartPlainNodeAsync(string? data, CancellationToken cancellationToken) =>
         StartNodeAsync(data ?? Path.Combine(_home, $"node{++_nodes}"), ["Plugins:discovery-mdns:Interfaces:0=loopback"], cancellationToken);
@@ -156,12 +160,17 @@ internal sealed class Stage(CompareOptions options) : IAsyncDisposable
             : content.Deserialize<LoadResult>(JsonSerializerOptions.Web)!;
     }
 
-    private async Task<NodeProcess> StartNodeAsync(string data, IEnumerable<string> settings, CancellationToken cancellationToken)
+    private async Task<NodeProcess> StartNodeAsync(string data, IEnumerable<string> settings, CancellationToken cancellationToken, bool inlineSockets = false)
     {
         // What comes later counts.
         string[] all = [$"Listen:0={options.Transport}://127.0.0.1:0", "Gateway:Url=http://127.0.0.1:0", .. settings];
         var start = new ProcessStartInfo(options.Dawn, ["run", "--data", data, .. all.Select(setting => "--Dawn:" + setting)]) { WorkingDirectory = _home };
         start.Environment["Dawn__Network__Secret"] = _secret;
+        if (inlineSockets)
+        {
+            start.Environment["DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS"] = "1";
+        }
+
         var node = new NodeProcess(data, await ChildProcess.StartAsync("the node", start, cancellationToken));
         return Keep(node);
     }
