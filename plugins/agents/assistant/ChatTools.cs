@@ -1,0 +1,105 @@
+using System.ComponentModel;
+using System.Security.Claims;
+using System.Text.Json;
+using Microsoft.Extensions.AI;
+using ModelContextProtocol;
+using ModelContextProtocol.Server;
+
+namespace Dawn.Agents.Assistant;
+
+[McpServerToolType]
+internal sealed class ChatTools(AssistantSettings settings, Model model, ToolIndex index, Conversations conversations, TimeProvider time)
+{
+    private const int MaxMessage = 100_000;
+    private const int MaxName = 200;
+    private const int MaxListed = 12;
+
+    private const string Help = """
+        I answer in words, and use the tools of this network where you allow it: before a tool's first use I ask you, and each call is shown.
+
+        - `/tools` lists what I could use, `/tools count words` what fits
+        - `/forget` forgets this conversation, and what you have allowed in it
+        - `/help` says this
+        """;
+
+    [McpServerTool(Name = "chat", Title = "Chat", Destructive = false)]
+    [Description("Talks with the assistant. The pieces of its reply come as progress, the whole of it as the result.")]
+    public async Task<string> ChatAsync(
+        McpServer server,
+        ClaimsPrincipal? caller,
+        IProgress<ProgressNotificationValue> progress,
+        [Description("What to say, in Markdown.")] string message,
+        [Description("The same for all that belongs together; what was said there is remembered for some hours.")] string conversation = "",
+        [Description("MCP content blocks: text, images, sound, embedded resources.")] JsonElement[]? attachments = null,
+        CancellationToken cancellationToken = default)
+    {
+        if (message.Length > MaxMessage || conversation.Length > MaxName)
+        {
+            throw new McpException($"A message has at most {MaxMessage} characters, a conversation's name {MaxName}.");
+        }
+
+        var name = caller?.Identity?.Name ?? "";
+        var callerNode = caller?.FindFirst("node")?.Value;
+        var command = message.Trim();
+        if (command == "/help" || command.StartsWith("/tools", StringComparison.Ordinal))
+        {
+            return command == "/help" ? model.IsConfigured ? Help : $"{Help}\n{NoModel}" : await ListAsync(command["/tools".Length..].Trim(), callerNode, cancellationToken);
+        }
+
+        var known = conversations.Of(name, conversation);
+        // Two at once would answer each other's questions.
+        if (!await known.Turn.WaitAsync(TimeSpan.Zero, cancellationToken))
+        {
+            throw new McpException("The message before is still being answered. Wait for the reply, or cancel it.");
+        }
+
+        try
+        {
+            if (command == "/forget")
+            {
+                known.Forget();
+                return "Forgotten.";
+            }
+
+            if (!model.IsConfigured)
+            {
+                return $"{NoModel}\n\n{await ListAsync(command, callerNode, cancellationToken)}";
+            }
+
+            List<AIContent> said = [new TextContent(message), .. Attachments.Read(attachments ?? [])];
+            var turn = new Turn(settings, model, index, new Consent(server, time), known, callerNode, progress, time);
+            return await turn.RunAsync(new ChatMessage(ChatRole.User, said), message, cancellationToken);
+        }
+        finally
+        {
+            known.Turn.Release();
+        }
+    }
+
+    private const string NoModel = $$"""
+        **No model is configured**, so I can't talk yet; I still find tools. On the machine of this node, put this into `appsettings.json` in the data directory, for a model that [Ollama](https://ollama.com) runs there, or any other endpoint that speaks OpenAI's API:
+
+        ```json
+        { "Dawn": { "Plugins": { "assistant": {
+          "Endpoint": "http://127.0.0.1:11434/v1",
+          "Model": "qwen3",
+          "ApiKey": null } } } }
+        ```
+
+        Then say `dawn call node reload` there.
+        """;
+
+    private async Task<string> ListAsync(string query, string? callerNode, CancellationToken cancellationToken)
+    {
+        var all = await index.ForAsync(callerNode, cancellationToken);
+        var found = query.Length == 0 ? [.. all.Take(MaxListed)] : ToolSearch.Find(all, query, MaxListed);
+        if (found.Count == 0)
+        {
+            return $"None of the {all.Count} tools that I know of fits. `/tools` lists them.";
+        }
+
+        var lines = found.Select(t => $"- **{Markdown.Plain(t.Name)}** of {Markdown.Plain(t.AgentTitle)}, {Markdown.Plain(t.Place)}: {Markdown.Plain(Markdown.Short(t.Definition.Description ?? t.Definition.Title ?? "", 160))}");
+        var rest = query.Length == 0 && all.Count > found.Count ? $"\n\n… and {all.Count - found.Count} more: `/tools` and a few words find the ones that fit." : "";
+        return string.Join('\n', lines) + rest;
+    }
+}
