@@ -65,7 +65,7 @@ internal sealed class LoadedAgent : IAsyncDisposable
             PromptCollection = [],
             ResourceCollection = [],
         };
-        foreach (var method in _assembly.GetExportedTypes().SelectMany(type => type.GetMethods()))
+        foreach (var method in _assembly.GetTypes().SelectMany(type => type.GetMethods()))
         {
             if (method.IsDefined(typeof(McpServerToolAttribute)))
             {
@@ -90,7 +90,7 @@ internal sealed class LoadedAgent : IAsyncDisposable
         _setup?.GetMethod("Configure")?.Invoke(null, [options, _services]);
         if (caller is not null)
         {
-            var user = new ClaimsPrincipal(new ClaimsIdentity([new(ClaimTypes.Name, caller)], "test"));
+            var user = new ClaimsPrincipal(new ClaimsIdentity([new(ClaimTypes.Name, caller), new("node", caller.Split(':')[0])], "test"));
             options.Filters.Message.IncomingFilters.Add(next => (context, ct) =>
             {
                 context.User = user;

@@ -3,6 +3,7 @@ using System.Security.Claims;
 using System.Text.Json;
 using Microsoft.Extensions.AI;
 using ModelContextProtocol;
+using ModelContextProtocol.Protocol;
 using ModelContextProtocol.Server;
 
 namespace Dawn.Agents.Assistant;
@@ -25,9 +26,8 @@ internal sealed class ChatTools(AssistantSettings settings, Model model, ToolInd
     [McpServerTool(Name = "chat", Title = "Chat", Destructive = false)]
     [Description("Talks with the assistant. The pieces of its reply come as progress, the whole of it as the result.")]
     public async Task<string> ChatAsync(
-        McpServer server,
+        RequestContext<CallToolRequestParams> request,
         ClaimsPrincipal? caller,
-        IProgress<ProgressNotificationValue> progress,
         [Description("What to say, in Markdown.")] string message,
         [Description("The same for all that belongs together; what was said there is remembered for some hours.")] string conversation = "",
         [Description("MCP content blocks: text, images, sound, embedded resources.")] JsonElement[]? attachments = null,
@@ -67,13 +67,17 @@ internal sealed class ChatTools(AssistantSettings settings, Model model, ToolInd
             }
 
             List<AIContent> said = [new TextContent(message), .. Attachments.Read(attachments ?? [])];
-            var turn = new Turn(settings, model, index, new Consent(server, time), known, callerNode, progress, time);
+            var turn = new Turn(settings, model, index, new Consent(request.Server, time), known, callerNode, ReportAsync, time);
             return await turn.RunAsync(new ChatMessage(ChatRole.User, said), message, cancellationToken);
         }
         finally
         {
             known.Turn.Release();
         }
+
+        // Awaited, as IProgress does not: pieces of a text must keep their order.
+        Task ReportAsync(ProgressNotificationValue piece) =>
+            request.Params.ProgressToken is { } token ? request.Server.NotifyProgressAsync(token, piece, cancellationToken: cancellationToken) : Task.CompletedTask;
     }
 
     private const string NoModel = $$"""

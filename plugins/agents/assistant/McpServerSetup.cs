@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using ModelContextProtocol.Server;
 
 namespace Dawn.Agents.Assistant;
 
@@ -15,4 +16,7 @@ public static class McpServerSetup
         services.TryAddSingleton<ToolIndex>();
         services.TryAddSingleton<Conversations>();
     }
+
+    // Wrong settings are the plugin's problem when it is loaded, not a surprise in the first conversation.
+    public static void Configure(McpServerOptions options, IServiceProvider services) => services.GetRequiredService<AssistantSettings>();
 }

@@ -65,7 +65,7 @@ internal sealed class Model(AssistantSettings settings, TimeProvider time) : IDi
         ClientResultException { Status: 429 } => $"{settings.Endpoint} takes no more for now: it is busy, or the key's quota is used up. Try again later.",
         ClientResultException { Status: >= 400 and < 500 } refused => $"{settings.Endpoint} did not take the request ({refused.Status}): {FirstLine(refused.Message)}",
         ClientResultException { Status: >= 500 } failed => $"{settings.Endpoint} failed ({failed.Status}). Try again; its log says why.",
-        var other when e.GetBaseException() is System.Net.Sockets.SocketException => $"{settings.Endpoint} can't be reached: {FirstLine(e.GetBaseException().Message)}. Start the service (with Ollama: `ollama serve`), or correct {AssistantSettings.Section}:Endpoint.",
+        var other when other.GetBaseException() is System.Net.Sockets.SocketException socket => $"{settings.Endpoint} can't be reached: {FirstLine(socket.Message)}. Start the service (with Ollama: `ollama serve`), or correct {AssistantSettings.Section}:Endpoint.",
         var other => $"The answer of {settings.Endpoint} broke off: {FirstLine(other.Message)}",
     };
 

@@ -8,7 +8,7 @@ namespace Dawn.Agents.Assistant;
 
 /// <summary>One message and the reply to it: the model speaks, calls tools that the person allows, and goes on with what they answered.</summary>
 internal sealed class Turn(
-    AssistantSettings settings, Model model, ToolIndex index, Consent consent, Conversation conversation, string? callerNode, IProgress<ProgressNotificationValue> progress, TimeProvider time)
+    AssistantSettings settings, Model model, ToolIndex index, Consent consent, Conversation conversation, string? callerNode, Func<ProgressNotificationValue, Task> report, TimeProvider time)
 {
     private const int FirstOffered = 12;
     private const int FoundAtOnce = 8;
@@ -59,7 +59,7 @@ internal sealed class Turn(
             said.Add(new(ChatRole.Tool, results));
             if (round > settings.Rounds)
             {
-                Say($"\n\n*Stopped after {settings.Rounds} rounds of tool calls; {AssistantSettings.Section}:Rounds allows more.*");
+                await SayAsync($"\n\n*Stopped after {settings.Rounds} rounds of tool calls; {AssistantSettings.Section}:Rounds allows more.*");
                 break;
             }
         }
@@ -79,13 +79,13 @@ internal sealed class Turn(
             updates.Add(update);
             if (update.Text.Length > 0)
             {
-                Say(isApart ? update.Text : $"\n\n{update.Text}");
+                await SayAsync(isApart ? update.Text : $"\n\n{update.Text}");
                 isApart = true;
             }
 
             if (_reply.Length > MaxReply)
             {
-                Say("\n\n*Cut off: the reply is too long.*");
+                await SayAsync("\n\n*Cut off: the reply is too long.*");
                 break;
             }
         }
@@ -119,10 +119,10 @@ internal sealed class Turn(
         switch (answer)
         {
             case Answer.Unasked:
-                Show($"{shown}\n> Not called: this client can't ask you whether it may be.");
+                await ShowAsync($"{shown}\n> Not called: this client can't ask you whether it may be.");
                 return "Not called: the person's program can't ask them whether it may be.";
             case Answer.No:
-                Show($"{shown}\n> Not called: you did not allow it.");
+                await ShowAsync($"{shown}\n> Not called: you did not allow it.");
                 return "Not called: the person did not allow it. Don't ask for it again.";
             case Answer.Always:
                 conversation.Allowed.Add(tool.Identity);
@@ -130,7 +130,7 @@ internal sealed class Turn(
         }
 
         var (text, isError) = await ResultAsync(tool, call.Arguments, cancellationToken);
-        Show($"{shown}\n> {(isError ? "Failed: " : "")}{Markdown.Code(Markdown.Short(text, MaxShown))}");
+        await ShowAsync($"{shown}\n> {(isError ? "Failed: " : "")}{Markdown.Code(Markdown.Short(text, MaxShown))}");
         return text;
     }
 
@@ -190,15 +190,12 @@ internal sealed class Turn(
         return names;
     }
 
-    private void Show(string lines) => Say(_reply.Length > 0 && _reply[^1] != '\n' ? $"\n\n{lines}\n" : $"{lines}\n");
+    private Task ShowAsync(string lines) => SayAsync(_reply.Length > 0 && _reply[^1] != '\n' ? $"\n\n{lines}\n" : $"{lines}\n");
 
-    private void Say(string piece)
+    private Task SayAsync(string piece)
     {
-        if (piece.Length > 0)
-        {
-            _reply.Append(piece);
-            progress.Report(new() { Progress = ++_pieces, Message = piece });
-        }
+        _reply.Append(piece);
+        return report(new() { Progress = ++_pieces, Message = piece });
     }
 
     // A tool of the network as the model is told of it; who calls it is this class.
