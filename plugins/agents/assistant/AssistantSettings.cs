@@ -37,7 +37,7 @@ internal sealed record AssistantSettings(Uri? Endpoint, string? Model, string? A
         var patience = TimeSpan.FromSeconds(Number("PatienceSeconds", 120, 1, 3600));
         return problems.Count == 0
             ? new(endpoint, model, Text("ApiKey"), Text("Instructions") ?? DefaultInstructions, rounds, patience)
-            : throw new McpException(string.Join("\n", problems));
+            : throw new McpException(string.Join("; ", problems) + ".");
 
         string? Text(string key) => settings[key] is { Length: > 0 } value ? value : null;
 
