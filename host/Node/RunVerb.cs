@@ -163,11 +163,6 @@ internal static partial class RunVerb
             LogUnknownPlugin(logger, name);
         }
 
-        foreach (var key in SettingsRules.NotInForce.Where(key => services.GetRequiredService<IConfiguration>().GetSection($"{DawnConfiguration.Section}:{key}").Exists()))
-        {
-            LogNotInForce(logger, key);
-        }
-
         LogReady(logger, self.Id.ToString(), self.Network.Name);
         var facts = new { node = self.Id.ToString(), ui = gateway is null ? null : PageOf(services, logger), mcp = gateway is null ? null : gateway + "/mcp", listen };
         Console.WriteLine($"ready {JsonSerializer.Serialize(facts)}");
@@ -193,9 +188,6 @@ internal static partial class RunVerb
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Dawn:Plugins:{Name} is set, but no plugin of that name is installed")]
     private static partial void LogUnknownPlugin(ILogger logger, string name);
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Dawn:{Key} is accepted, but has no effect in this version")]
-    private static partial void LogNotInForce(ILogger logger, string key);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Node {Node} of network '{Network}' is ready")]
     private static partial void LogReady(ILogger logger, string node, string network);

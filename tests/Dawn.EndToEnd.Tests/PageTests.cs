@@ -123,6 +123,20 @@ public sealed partial class PageTests
         Assert.InRange(json.Json.GetProperty("expires").GetDateTimeOffset() - DateTimeOffset.UtcNow, TimeSpan.FromMinutes(8), TimeSpan.FromMinutes(10));
     }
 
+    [Theory(Timeout = 120_000)]
+    [InlineData(null, false)]
+    [InlineData("Gateway:TestHooks=false", false)]
+    [InlineData("Gateway:TestHooks=true", true)]
+    public async Task ThePageHasTestHooksOnlyBySetting(string? setting, bool areThere)
+    {
+        await using var a = await DawnNode.StartAsync(setting is null ? [] : [setting]);
+        using var http = new HttpClient();
+        var html = await http.GetStringAsync(new Uri(a.Ui), TestContext.Current.CancellationToken);
+        Assert.Equal(areThere, html.Contains("""<meta name="dawn-test-hooks" content="true">""", StringComparison.Ordinal));
+        await a.StopAsync();
+        Assert.DoesNotContain("TestHooks", a.Log, StringComparison.Ordinal);
+    }
+
     [Fact(Timeout = 120_000)]
     public async Task TheLinkEndpointIsForWebSocketsOfItsOwnPages()
     {

@@ -53,13 +53,13 @@ public sealed class DoctorTests : IDisposable
         var closed = ((IPEndPoint)free.LocalEndpoint).Port;
         free.Stop();
         var report = await CheckAsync(
-            $"--Dawn:Listen:0=ws://127.0.0.1:{port}", "--Dawn:Netwrok:Name=x", "--Dawn:Network:Secret=password123", "--Dawn:Gateway:TestHooks=true", "--Dawn:Plugins:nosuch:Enabled=true",
+            $"--Dawn:Listen:0=ws://127.0.0.1:{port}", "--Dawn:Netwrok:Name=x", "--Dawn:Network:Secret=password123", "--Dawn:Plugins:nosuch:Enabled=true",
             $"--Dawn:Bootstrap:0=ws://127.0.0.1:{port}", $"--Dawn:Bootstrap:1=ws://127.0.0.1:{closed}", "--Dawn:McpServers:there:Command=sh", "--Dawn:McpServers:gone:Command=no-such-program",
             $"--Dawn:McpServers:far:Url=http://127.0.0.1:{closed}/mcp?key=hunter2", "--Dawn:McpServers:far:Headers:Authorization=hunter2", "--Dawn:Advertise:0=ws://0.0.0.0:1").WaitAsync(TestContext.Current.CancellationToken);
         Assert.False(report.Ok);
         Assert.Contains("Dawn:Listen", Of(report, "listen-port", "fail").Cure, StringComparison.Ordinal);
         Assert.Contains("Netwrok", Of(report, "settings", "fail").Detail, StringComparison.Ordinal);
-        Assert.Equal(["Dawn:Gateway:TestHooks", "Dawn:Plugins:nosuch"], report.Checks.Where(f => f is { Check: "settings", Outcome: "warn" }).Select(f => f.Detail.Split(' ')[0]));
+        Assert.Equal(["Dawn:Plugins:nosuch"], report.Checks.Where(f => f is { Check: "settings", Outcome: "warn" }).Select(f => f.Detail.Split(' ')[0]));
         Of(report, "secret", "fail");
         Of(report, "bootstrap", "ok");
         Of(report, "bootstrap", "warn");
