@@ -31,6 +31,7 @@ internal static class ReadingVerbs
             ("up", TimeSpan.FromSeconds(status.Number("uptimeSeconds") ?? 0).ToString("c", CultureInfo.InvariantCulture)),
             ("listen", string.Join(' ', status.Texts("listen"))),
             ("mcp", status.Text("mcp")),
+            ("certificate", CertificateOf(status)),
             ("agents", status.Text("agents")),
             ("peers", $"{status.Text("peersConnected")} connected, {status.Text("peersKnown")} known"),
             ("sessions", status.Text("sessions")),
@@ -136,6 +137,10 @@ internal static class ReadingVerbs
 
         return ExitCode.Done;
     });
+
+    private static string CertificateOf(JsonElement status) => status.TryGetProperty("certificate", out var shown)
+        ? $"{shown.Text("sha256")} until {shown.Text("notAfter")}{(shown.Flag("selfMade") ? ", made by this node" : "")}"
+        : "";
 
     private static Task<JsonElement> AskAsync(Verb verb, string tool, CancellationToken cancellationToken, JsonObject? arguments = null) => verb.WithinTimeoutAsync(async ct =>
     {

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using Dawn.Commands;
+using Dawn.Gateway;
 using Dawn.Identity;
 using Dawn.Node.Doctor;
 using Dawn.Tests.Commands;
@@ -90,6 +91,24 @@ public sealed class DoctorTests : IDisposable
         Assert.Contains(checks, c => c is ("node", "warn", _) && c.Detail.StartsWith("broken:", StringComparison.Ordinal));
         Assert.Contains(checks, c => c is ("reload", "ok", _));
         Assert.Equal(1, outcome.Code);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task TheGatewaysOwnCertificateIsShown()
+    {
+        string[] https = ["--Dawn:Gateway:Url=https://0.0.0.0:0", "--Dawn:Gateway:Token=0123456789abcdef"];
+        Assert.Contains("at the next start", Of(await CheckAsync(https).WaitAsync(TestContext.Current.CancellationToken), "gateway-certificate", "ok").Detail, StringComparison.Ordinal);
+        string sha256;
+        using (var made = OwnCertificate.Make(_temp.Open(), ["localhost"], DateTimeOffset.UtcNow))
+        {
+            sha256 = GatewayCertificateInfo.Of(made, true).Sha256;
+        }
+
+        Assert.Contains(sha256, Of(await CheckAsync(https).WaitAsync(TestContext.Current.CancellationToken), "gateway-certificate", "ok").Detail, StringComparison.Ordinal);
+        File.SetUnixFileMode(Path.Combine(_temp.Path, OwnCertificate.FileName), (UnixFileMode)0b110_100_000);
+        var report = await CheckAsync(https).WaitAsync(TestContext.Current.CancellationToken);
+        Of(report, "secret-files", "fail");
+        Assert.Contains("Others may read", Of(report, "gateway-certificate", "fail").Detail, StringComparison.Ordinal);
     }
 
     [Fact(Timeout = 60_000)]
