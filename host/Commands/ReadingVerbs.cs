@@ -117,27 +117,6 @@ internal static class ReadingVerbs
         return command;
     }
 
-    public static Command Id(VerbFactory factory) => factory.Create("id", """
-        Prints the NodeId of the data directory; the node need not run.
-
-        Example:
-          dawn id --data ~/nodes/a
-        """, true, async (verb, cancellationToken) =>
-    {
-        var identity = await verb.WithinTimeoutAsync(ct => verb.Actions.ReadIdentity(verb.DataDirectory, ct), cancellationToken)
-            ?? throw new CommandException($"There is no identity in {verb.DataDirectory} yet; 'dawn run' makes one, --data names another directory.");
-        if (verb.IsJson)
-        {
-            verb.Terminal.Out.WriteLine(JsonSerializer.Serialize(new() { ["node"] = identity.Node, ["network"] = identity.Network }, ConversationJson.Default.JsonObject));
-        }
-        else
-        {
-            verb.Terminal.Out.WriteLine(identity.Node);
-        }
-
-        return ExitCode.Done;
-    });
-
     private static string CertificateOf(JsonElement status) => status.TryGetProperty("certificate", out var shown)
         ? $"{shown.Text("sha256")} until {shown.Text("notAfter")}{(shown.Flag("selfMade") ? ", made by this node" : "")}"
         : "";
