@@ -4,6 +4,16 @@ import { DawnError, closeCode } from "./errors.js";
 import * as frames from "./frames.js";
 
 /** @typedef {import("./bytes.js").Bytes} Bytes */
+/** A frame that leaves for the first time. @typedef {{ frame: Bytes, onHeld?: () => void }} Outgoing */
+
+/**
+ * For messages whose sending takes a while.
+ * @typedef {object} SendOptions
+ * @property {(held: number, total: number) => void} [onHeld] How many bytes the other end has, as it acknowledges them.
+ * @property {() => Promise<unknown>} [onLast] Called when all but the last frame has left, which waits for it: until then nobody can have the message.
+ */
+
+/** A message that has not left whole. @typedef {{ bytes: Bytes, at: number, held: number, isLastAsked: boolean, mayEnd: boolean, options: SendOptions, left: () => void, fail: (error: unknown) => void }} Queued */
 
 export const window = 1024 * 1024;
 export const windowBeforeAccept = 64 * 1024;
@@ -20,7 +30,7 @@ const maxWaiting = 2 * maxMessage;
 export class Channel {
   #session;
   #ours;
-  /** @type {{ bytes: Bytes, at: number, left: () => void, fail: (error: DawnError) => void }[]} */
+  /** @type {Queued[]} */
   #outgoing = [];
   #waiting = 0;
   #sent = 0;
@@ -59,9 +69,9 @@ export class Channel {
 
   /**
    * Sends a message; resolves once all of it has left this end for the first time.
-   * @param {Bytes} message @returns {Promise<void>}
+   * @param {Bytes} message @param {SendOptions} [options] @returns {Promise<void>}
    */
-  send(message) {
+  send(message, options = {}) {
     if (this.#isOver || this.#closing) {
       return Promise.reject(new DawnError(this.#end?.code ?? "closed", this.#end?.message ?? "The channel is closed.", { outcome: "not-executed" }));
     }
@@ -69,7 +79,7 @@ export class Channel {
       return Promise.reject(new DawnError("limit", `A message may have ${maxMessage} bytes, and ${maxWaiting} may wait to be sent.`, { outcome: "not-executed" }));
     }
     return new Promise((resolve, reject) => {
-      this.#outgoing.push({ bytes: message, at: 0, left: () => resolve(undefined), fail: reject });
+      this.#outgoing.push({ bytes: message, at: 0, held: 0, isLastAsked: false, mayEnd: options.onLast === undefined, options, left: () => resolve(undefined), fail: reject });
       this.#waiting += message.length;
       this.#session.flush();
     });
@@ -88,7 +98,7 @@ export class Channel {
     return message;
   }
 
-  /** Closes both directions; what was queued before still leaves where nothing is wrong. @param {number} [code] @param {string} [reason] */
+  /** Closes both directions; what was queued before still leaves where the code is 0. @param {number} [code] @param {string} [reason] */
   close(code = 0, reason = "") {
     if (this.#isOver || this.#closing) {
       return;
@@ -101,7 +111,7 @@ export class Channel {
     }
   }
 
-  /** The next frame to send, at most so long; null where there is nothing, or no window for it. @param {number} room */
+  /** The next frame to send, at most so long; null where there is nothing, or no window for it. @param {number} room @returns {Outgoing | null} */
   next(room) {
     const message = this.#outgoing[0];
     if (message === undefined || this.#isOver) {
@@ -111,6 +121,10 @@ export class Channel {
     const size = Math.min(rest, maxChunk, room - frames.dataOverhead, this.#sendLimit - this.#sent);
     // Crumbs at the end of a segment cost more than they bring.
     if (size < 0 || (size < rest && size < Math.min(maxChunk, 1_024))) {
+      return null;
+    }
+    if (size === rest && !message.mayEnd) {
+      this.#askLast(message);
       return null;
     }
     const frame = frames.data(this.id, size === rest, message.bytes.subarray(message.at, message.at + size));
@@ -124,7 +138,26 @@ export class Channel {
         this.#finishClose(0, "");
       }
     }
-    return frame;
+    const { onHeld } = message.options;
+    return { frame, onHeld: onHeld === undefined ? undefined : () => onHeld(message.held += size, message.bytes.length) };
+  }
+
+  /** @param {Queued} message */
+  #askLast(message) {
+    if (message.isLastAsked) {
+      return;
+    }
+    message.isLastAsked = true;
+    void message.options.onLast?.().then(
+      () => {
+        message.mayEnd = true;
+        this.#session.flush();
+      },
+      (/** @type {unknown} */ error) => {
+        // Half a message can't be taken back, but with its channel.
+        message.fail(error);
+        this.close(6, "The message was given up.");
+      });
   }
 
   /** @param {import("./frames.js").Frame} frame @returns {string | null} what is wrong with it */
@@ -149,7 +182,8 @@ export class Channel {
     [this.#isOver, this.#end] = [true, error];
     const unsent = error ?? new DawnError("closed", "The other end closed the channel.");
     for (const message of this.#outgoing.splice(0)) {
-      message.fail(new DawnError(unsent.code, unsent.message, { outcome: message.at === 0 ? "not-executed" : "outcome-unknown" }));
+      // Whose last frame never left is no message: nobody has acted on it.
+      message.fail(new DawnError(unsent.code, unsent.message, { outcome: "not-executed" }));
     }
     this.#waiting = 0;
     [this.#partial, this.#partialSize] = [[], 0];

@@ -1,7 +1,7 @@
 // What a session has sent and the other end has not acknowledged: when it is sent again, and how much of it there may be.
 
 /** @typedef {import("./bytes.js").Bytes} Bytes */
-/** @typedef {{ sequence: number, bytes: Bytes, sentAt: number, isRepeated: boolean, isLost: boolean }} Sent */
+/** @typedef {{ sequence: number, bytes: Bytes, sentAt: number, isRepeated: boolean, isLost: boolean, onHeld?: () => void }} Sent */
 
 const maxBytes = 4 * 1024 * 1024;
 const maxFrames = 4_096;
@@ -61,11 +61,11 @@ export class Flight {
     return this.#sent.size < this.#limit && this.#bytes + bytes <= maxBytes;
   }
 
-  /** Takes a frame that leaves for the first time. @param {(sequence: number) => Bytes} encode @param {number} now */
-  add(encode, now) {
+  /** Takes a frame that leaves for the first time. @param {(sequence: number) => Bytes} encode @param {number} now @param {() => void} [onHeld] Called once the other end has it. */
+  add(encode, now, onHeld) {
     const sequence = this.#next++;
     const bytes = encode(sequence);
-    this.#sent.set(sequence, { sequence, bytes, sentAt: now, isRepeated: false, isLost: false });
+    this.#sent.set(sequence, { sequence, bytes, sentAt: now, isRepeated: false, isLost: false, onHeld });
     this.#bytes += bytes.length;
     this.dueAt = Math.min(this.dueAt, now + this.roundTrip.timeOut);
     return { sequence, bytes };
@@ -124,6 +124,7 @@ export class Flight {
       this.#sent.delete(sent.sequence);
       this.#bytes -= sent.bytes.length;
       newest = Math.max(newest, sent.isRepeated ? -Infinity : sent.sentAt);
+      sent.onHeld?.();
     }
     if (newest > -Infinity) {
       this.roundTrip.add(now - newest);

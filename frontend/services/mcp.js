@@ -27,9 +27,9 @@ export class McpError extends Error {
 /**
  * Something that carries messages.
  * @typedef {object} MessageChannelLike
- * @property {(message: Bytes) => Promise<void>} send
+ * @property {(message: Bytes, options?: import("./channel.js").SendOptions) => Promise<void>} send
  * @property {() => Promise<Bytes | null>} read
- * @property {() => void} close
+ * @property {(code?: number, reason?: string) => void} close
  * @property {DawnError | null} error
  */
 
@@ -48,6 +48,7 @@ export class McpError extends Error {
  * @property {AbortSignal} [signal] Cancels the request: the agent is told.
  * @property {number} [timeout] Milliseconds without an answer or progress; none where 0.
  * @property {(progress: Progress) => void} [onProgress]
+ * @property {import("./channel.js").SendOptions} [sending] Of the request itself, where that is long.
  */
 
 /** @typedef {{ resolve: (result: any) => void, reject: (error: unknown) => void, onProgress?: (progress: Progress) => void, touch: () => void, isSent: boolean }} Pending */
@@ -98,7 +99,7 @@ export class McpClient {
    * @returns {Promise<any>}
    * @throws {McpError | DawnError}
    */
-  async request(method, params, { signal, timeout = defaultTimeout, onProgress } = {}) {
+  async request(method, params, { signal, timeout = defaultTimeout, onProgress, sending } = {}) {
     if (this.#end !== null) {
       throw new DawnError(this.#end.code, this.#end.message, { outcome: "not-executed" });
     }
@@ -131,7 +132,14 @@ export class McpClient {
       return await new Promise((resolve, reject) => {
         this.#pending.set(id, { resolve, reject, onProgress, touch, isSent: false });
         touch();
-        this.#send({ jsonrpc: "2.0", id, method, params: { ...params, ...meta } }).then(
+        const onHeld = (/** @type {number} */ held, /** @type {number} */ total) => {
+          // What is under way is no silence.
+          if (this.#pending.has(id)) {
+            touch();
+            sending?.onHeld?.(held, total);
+          }
+        };
+        this.#send({ jsonrpc: "2.0", id, method, params: { ...params, ...meta } }, sending === undefined ? undefined : { ...sending, onHeld }).then(
           () => {
             const pending = this.#pending.get(id);
             if (pending !== undefined) {
@@ -181,9 +189,15 @@ export class McpClient {
     this.#channel.close();
   }
 
-  /** @param {Record<string, unknown>} message */
-  #send(message) {
-    return this.#channel.send(fromText(JSON.stringify(message)));
+  /** Closes at once: what has not left yet never will. */
+  abandon() {
+    this.#finish(new DawnError("closed", "The connection was closed."));
+    this.#channel.close(6, "The client gave up.");
+  }
+
+  /** @param {Record<string, unknown>} message @param {import("./channel.js").SendOptions} [options] */
+  #send(message, options) {
+    return this.#channel.send(fromText(JSON.stringify(message)), options);
   }
 
   async #read() {

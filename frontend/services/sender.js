@@ -203,8 +203,8 @@ export class Sender {
       put(sent.bytes);
       this.#flight.repeat(sent, now);
     }
-    for (let frame = this.#next(room); frame !== null; frame = this.#next(room)) {
-      put(this.#number(frame, now));
+    for (let next = this.#next(room); next !== null; next = this.#next(room)) {
+      put(this.#number(next, now));
     }
     if (parts.length === 0 && !acks.isAckDue(now)) {
       return null;
@@ -213,12 +213,12 @@ export class Sender {
     return ack === null ? concat(...parts) : concat(ack, ...parts);
   }
 
-  /** @param {Bytes} frame @param {number} now */
-  #number(frame, now) {
+  /** @param {import("./channel.js").Outgoing} next @param {number} now */
+  #number({ frame, onHeld }, now) {
     if (this.#flight.isEmpty) {
       this.#parts.liveness.progress(now);
     }
-    const { sequence, bytes } = this.#flight.add(next => frames.number(frame, next), now);
+    const { sequence, bytes } = this.#flight.add(next => frames.number(frame, next), now, onHeld);
     if (bytes[0] !== frames.types.checkpoint) {
       if (!this.#parts.signer.hasLeaves) {
         this.#checkpointAt = now + (this.#parts.runtime.isThrottled() ? 0 : checkpointDelay);
@@ -228,22 +228,23 @@ export class Sender {
     return bytes;
   }
 
-  /** The next frame that was never sent. @param {number} room */
+  /** The next frame that was never sent. @param {number} room @returns {import("./channel.js").Outgoing | null} */
   #next(room) {
     const queue = this.#checkpoints.length > 0 ? this.#checkpoints : this.#control;
     if (queue.length > 0) {
       // Checkpoints and what keeps channels going don't wait behind megabytes, nor for acks of them.
-      return queue[0].length <= room ? queue.shift() ?? null : null;
+      const frame = queue[0].length <= room ? queue.shift() : undefined;
+      return frame === undefined ? null : { frame };
     }
     if (!this.#flight.hasRoomFor(room)) {
       return null;
     }
     const channels = [...this.#parts.channels.values()];
     for (let i = 0; i < channels.length; i++) {
-      const frame = channels[(this.#turn + i) % channels.length].next(room);
-      if (frame !== null) {
+      const next = channels[(this.#turn + i) % channels.length].next(room);
+      if (next !== null) {
         this.#turn = (this.#turn + i + 1) % channels.length;
-        return frame;
+        return next;
       }
     }
     return null;

@@ -1,11 +1,22 @@
 // Files for agents: as MCP content where the agent takes it, and as quoted text where it takes only that.
 import { DawnError } from "../services/errors.js";
 import { t } from "../i18n/index.js";
+import { size } from "./size.js";
 
 /** @typedef {import("./messages.js").Attachment} Attachment */
 
-/** What a message and its files weigh together, at most: an MCP message has 4 MiB, and base64 makes four bytes of three. */
-export const maxFiles = 2_500_000;
+/** Of the files of a message together, at most: an MCP message has 64 MiB, and base64 makes four bytes of three. */
+const largest = 50_000_000;
+
+/** What the node that serves this page allows (`Dawn:Gateway:FileSize`). */
+export function fileLimit() {
+  const said = Number(document.querySelector('meta[name="dawn-file-size"]')?.getAttribute("content"));
+  return said > 0 ? Math.min(said, largest) : largest;
+}
+
+/** @param {readonly { size: number }[]} files */
+export const weight = files => files.reduce((sum, file) => sum + file.size, 0);
+
 const maxQuoted = 100_000;
 
 /**
@@ -13,6 +24,10 @@ const maxQuoted = 100_000;
  * @returns {Promise<{ text: string, attachments: object[] }>}
  */
 export async function attach(text, files, takesContent) {
+  if (weight(files) > fileLimit()) {
+    // Of a conversation that was kept from when more was allowed.
+    throw new DawnError("limit", tooLarge(files[files.length - 1].name), { outcome: "not-executed" });
+  }
   if (takesContent) {
     return { text, attachments: await Promise.all(files.map(block)) };
   }
@@ -25,6 +40,9 @@ export async function attach(text, files, takesContent) {
   }
   return { text: text + quoted.join(""), attachments: [] };
 }
+
+/** @param {string} name */
+export const tooLarge = name => t("chat.file-too-large", { name, limit: size(fileLimit()) });
 
 /** The file as an MCP content block. @param {Attachment} file */
 async function block(file) {

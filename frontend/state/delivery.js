@@ -1,7 +1,7 @@
 // What is sent: to agents that talk by their tool `chat`, to all by any of their tools. Keeps what can't leave yet, and never sends twice what may have been done.
 import { DawnError } from "../services/errors.js";
 import { t } from "../i18n/index.js";
-import { attach } from "./attachments.js";
+import { attach, weight } from "./attachments.js";
 
 /** @typedef {import("./messages.js").Message} Message */
 /** @typedef {import("./messages.js").Conversation} Conversation */
@@ -9,6 +9,9 @@ import { attach } from "./attachments.js";
 
 // A model that thinks may say nothing for long; an agent that shows progress may take for ever.
 const patience = 300_000;
+
+// Files of more than this take a connection of their own: nothing else waits behind them, and what is cancelled can be left half sent.
+const upload = 1024 * 1024;
 
 export class Delivery {
   #node;
@@ -131,17 +134,25 @@ export class Delivery {
     };
     const received = () => message.status === "sent" && conversation.change(message, { status: "received" });
     const began = Date.now();
+    /** @type {import("../services/mcp.js").McpClient | null} */
+    let own = null;
     try {
-      await conversation.commit(message, { status: "sending", error: undefined, outcome: undefined }, true);
+      await conversation.commit(message, { status: "sending", error: undefined, outcome: undefined, upload: undefined }, true);
       if (this.#node.status.state !== "online") {
         return;
       }
-      const client = await this.#agents.client(conversation.id, signal);
+      const isUpload = weight(message.files ?? []) > upload;
       const { name, args } = await this.#request(conversation, message, signal);
-      await conversation.commit(message, { status: "sent" }, true);
-      wait(true);
+      const client = isUpload ? own = await this.#agents.connect(conversation.id, { signal }) : await this.#agents.client(conversation.id, signal);
+      const left = async () => {
+        await conversation.commit(message, { status: "sent", upload: undefined }, true);
+        wait(true);
+      };
+      if (!isUpload) {
+        await left();
+      }
       const result = await client.callTool(name, args, {
-        signal, timeout: patience,
+        signal, timeout: patience, sending: isUpload ? { onHeld: uploading(conversation, message), onLast: left } : undefined,
         onProgress: progress => {
           received();
           if (message.kind === "text") {
@@ -151,17 +162,19 @@ export class Delivery {
           }
         },
       });
+      own?.close();
       await conversation.commit(message, { status: "received" }, false);
       answer({ ...parts(result), progress: null, took: Date.now() - began });
     } catch (error) {
       await this.#fail(conversation, message, reply, error);
     } finally {
       wait(false);
+      own?.abandon(); // without effect where it was closed
       this.#underWay.delete(message);
       if (reply !== null) {
         conversation.finish(reply);
       }
-      conversation.change(message, {});
+      conversation.show(message, {});
     }
   }
 
@@ -191,11 +204,25 @@ export class Delivery {
     if (!(error instanceof Error) || error instanceof TypeError) {
       console.error(error);
     }
-    await conversation.commit(message, isCancelled ? { status: "cancelled" } : { status: "failed", error: text, outcome: outcome ?? (hasLeft ? undefined : "not-executed") }, false);
+    await conversation.commit(message, isCancelled ? { status: "cancelled", upload: undefined } : { status: "failed", upload: undefined, error: text, outcome: outcome ?? (hasLeft ? undefined : "not-executed") }, false);
     if (reply !== null) {
       conversation.change(reply, { status: isCancelled ? "cancelled" : "failed", progress: null });
     }
   }
+}
+
+/** Shows how much of a message the other end has, in steps that can be seen. @param {Conversation} conversation @param {Message} message */
+function uploading(conversation, message) {
+  const total = weight(message.files ?? []);
+  let shown = -1;
+  return (/** @type {number} */ held, /** @type {number} */ all) => {
+    const step = Math.floor(200 * held / all);
+    if (step !== shown && message.status === "sending") {
+      shown = step;
+      // Of the files, as people know their size; on the way they are a third longer.
+      conversation.show(message, { upload: { held: Math.floor(total * held / all), total } });
+    }
+  };
 }
 
 /** What a tool's result is as a message. @param {any} result */

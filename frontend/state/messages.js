@@ -19,6 +19,7 @@
  * @property {Attachment[]} [files]
  * @property {number} [replyTo] The number of what this answers.
  * @property {{ progress: number, total?: number, message?: string } | null} [progress]
+ * @property {{ held: number, total: number }} [upload] Of what is on its way and takes a while: bytes that the other end has, and all.
  * @property {number} [took] Milliseconds.
  * @property {string} [thread] What `chat` was told as its `conversation`.
  */
@@ -84,6 +85,12 @@ export class Conversation extends EventTarget {
     Object.assign(message, change);
     this.#unwritten.add(message);
     this.#write();
+    this.dispatchEvent(new CustomEvent("change", { detail: message }));
+  }
+
+  /** A change that is shown and not kept: to write a message is to write its files as well. @param {Message} message @param {Partial<Message>} change */
+  show(message, change) {
+    Object.assign(message, change);
     this.dispatchEvent(new CustomEvent("change", { detail: message }));
   }
 

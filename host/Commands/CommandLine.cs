@@ -23,7 +23,7 @@ internal static class CommandLine
         ("plugins", false, f => ReadingVerbs.Plugins(f)),
         ("mode", false, f => ReadingVerbs.Mode(f)),
         ("migrate", false, f => MigrateVerb.Create(f)),
-        ("id", false, f => ReadingVerbs.Id(f)),
+        ("id", false, f => IdentityVerb.Create(f)),
         ("call", false, f => CallVerb.Create(f)),
         ("trace", false, f => TraceVerb.Create(f)),
         ("invite", false, f => InviteVerb.Create(f)),

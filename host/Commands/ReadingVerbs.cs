@@ -31,6 +31,7 @@ internal static class ReadingVerbs
             ("up", TimeSpan.FromSeconds(status.Number("uptimeSeconds") ?? 0).ToString("c", CultureInfo.InvariantCulture)),
             ("listen", string.Join(' ', status.Texts("listen"))),
             ("mcp", status.Text("mcp")),
+            ("certificate", CertificateOf(status)),
             ("agents", status.Text("agents")),
             ("peers", $"{status.Text("peersConnected")} connected, {status.Text("peersKnown")} known"),
             ("sessions", status.Text("sessions")),
@@ -116,26 +117,9 @@ internal static class ReadingVerbs
         return command;
     }
 
-    public static Command Id(VerbFactory factory) => factory.Create("id", """
-        Prints the NodeId of the data directory; the node need not run.
-
-        Example:
-          dawn id --data ~/nodes/a
-        """, true, async (verb, cancellationToken) =>
-    {
-        var identity = await verb.WithinTimeoutAsync(ct => verb.Actions.ReadIdentity(verb.DataDirectory, ct), cancellationToken)
-            ?? throw new CommandException($"There is no identity in {verb.DataDirectory} yet; 'dawn run' makes one, --data names another directory.");
-        if (verb.IsJson)
-        {
-            verb.Terminal.Out.WriteLine(JsonSerializer.Serialize(new() { ["node"] = identity.Node, ["network"] = identity.Network }, ConversationJson.Default.JsonObject));
-        }
-        else
-        {
-            verb.Terminal.Out.WriteLine(identity.Node);
-        }
-
-        return ExitCode.Done;
-    });
+    private static string CertificateOf(JsonElement status) => status.TryGetProperty("certificate", out var shown)
+        ? $"{shown.Text("sha256")} until {shown.Text("notAfter")}{(shown.Flag("selfMade") ? ", made by this node" : "")}"
+        : "";
 
     private static Task<JsonElement> AskAsync(Verb verb, string tool, CancellationToken cancellationToken, JsonObject? arguments = null) => verb.WithinTimeoutAsync(async ct =>
     {

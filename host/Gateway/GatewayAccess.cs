@@ -9,11 +9,11 @@ namespace Dawn.Gateway;
 
 /// <summary>Who may talk to the gateway at all: hosts and origins (against DNS rebinding and foreign pages), and tokens.</summary>
 /// <param name="ownerToken">The token that makes a local caller the node's owner; null while there is none.</param>
-internal sealed class GatewayAccess(Uri url, string? token, X509Certificate2? certificate, Func<string?> ownerToken)
+internal sealed class GatewayAccess(Uri url, string? token, Func<X509Certificate2?> certificate, Func<string?> ownerToken)
 {
     private static readonly string[] LoopbackHosts = ["localhost", "127.0.0.1", "[::1]"];
 
-    private readonly bool _anyAddress = IPAddress.TryParse(url.DnsSafeHost, out var ip) && (ip.Equals(IPAddress.Any) || ip.Equals(IPAddress.IPv6Any));
+    private readonly bool _anyAddress = GatewayHosts.IsAny(url);
 
     public async Task InvokeAsync(HttpContext context, RequestDelegate next)
     {
@@ -55,7 +55,7 @@ internal sealed class GatewayAccess(Uri url, string? token, X509Certificate2? ce
     private bool IsHost(string host) =>
         LoopbackHosts.Contains(host, StringComparer.OrdinalIgnoreCase) ||
         host.Equals(url.Host, StringComparison.OrdinalIgnoreCase) ||
-        (certificate?.MatchesHostname(host.Trim('[', ']')) ?? false) ||
+        (certificate()?.MatchesHostname(host.Trim('[', ']')) ?? false) ||
         // An address is no name, so nobody can point it elsewhere.
         (_anyAddress && IPAddress.TryParse(host.Trim('[', ']'), out _));
 

@@ -1,11 +1,13 @@
 using System.Net;
-using System.Security.Cryptography.X509Certificates;
 using Dawn.Configuration;
+using Dawn.Identity;
+using Dawn.Membership;
 using Dawn.Sessions;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
 using ModelContextProtocol.AspNetCore;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
@@ -16,7 +18,7 @@ namespace Dawn.Gateway;
 /// <param name="ownerToken">The token that makes a local caller the node's owner; null while there is none.</param>
 /// <param name="pagesFolder">Where the browser's files are; null where they are beside the program.</param>
 internal sealed partial class GatewayServer(
-    GatewaySettings settings, NodeId node, HttpRelays relays, WebSocketRelays sockets, LinkEndpoint links, Readiness readiness, Func<string?> ownerToken, TimeProvider time, ILoggerFactory loggers,
+    GatewaySettings settings, NodeId node, DataDirectory directory, HttpRelays relays, WebSocketRelays sockets, LinkEndpoint links, Readiness readiness, Func<string?> ownerToken, TimeProvider time, ILoggerFactory loggers,
     string? pagesFolder = null)
     : IHostedService, IAsyncDisposable
 {
@@ -33,13 +35,17 @@ internal sealed partial class GatewayServer(
     private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(2);
 
     private readonly ILogger _logger = loggers.CreateLogger<GatewayServer>();
-    private X509Certificate2? _certificate;
+    private GatewayTls? _tls;
     private WebApplication? _app;
 
-    /// <summary>Where the gateway listens, with the port it got; null without a gateway.</summary>
+    /// <summary>Where the gateway is reached, with the port it got; null without a gateway.</summary>
     public Uri? Url { get; private set; }
 
+    /// <summary>The certificate that it shows; null without https.</summary>
+    public GatewayCertificateInfo? Certificate => _tls?.Info;
+
     /// <exception cref="IOException">The address can't be had.</exception>
+    /// <exception cref="StartException">The node's own certificate can't be used.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         if (settings.Url is null)
@@ -48,7 +54,14 @@ internal sealed partial class GatewayServer(
         }
 
         var url = new Uri(settings.Url);
-        _certificate = url.Scheme == "https" ? settings.Certificate?.Load() : null;
+        var local = Listeners.LocalAddresses();
+        var given = url.Scheme == "https" ? settings.Certificate?.Load() : null;
+        var host = GatewayHosts.Told(url, given?.Certificate, local);
+        if (url.Scheme == "https")
+        {
+            _tls = GatewayTls.Open(given, directory, host, [.. GatewayHosts.All(url, Dns.GetHostName(), local)], time, _logger);
+        }
+
         _app = Build(url);
         try
         {
@@ -65,8 +78,12 @@ internal sealed partial class GatewayServer(
         }
 
         var bound = new Uri(_app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
-        Url = new UriBuilder(url) { Port = bound.Port }.Uri;
+        Url = new UriBuilder(url) { Host = host, Port = bound.Port }.Uri;
         LogListening(Url);
+        if (_tls is not null)
+        {
+            LogCertificate(_tls.Info.Sha256, _tls.Info.NotAfter, _tls.Info.SelfMade ? "; made by this node, so compare it with what the browser shows" : "");
+        }
     }
 
     public async Task StopAsync(CancellationToken cancellationToken)
@@ -85,7 +102,6 @@ internal sealed partial class GatewayServer(
         {
             _app = null;
             await app.DisposeAsync();
-            _certificate?.Dispose();
         }
     }
 
@@ -119,15 +135,17 @@ internal sealed partial class GatewayServer(
             options.Limits.MaxRequestBodySize = MeshChannel.MaxMessage;
             Listen(options, url, listen =>
             {
-                if (_certificate is not null)
+                if (_tls is { } tls)
                 {
-                    listen.UseHttps(_certificate);
+                    // A link is cut by cutting its connection, which under HTTP/2 it would share with all else that the browser does here.
+                    listen.Protocols = HttpProtocols.Http1;
+                    listen.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = _ => ValueTask.FromResult(tls.ForConnection()) });
                 }
             });
         });
 
         var app = builder.Build();
-        var access = new GatewayAccess(url, settings.Token, _certificate, ownerToken);
+        var access = new GatewayAccess(url, settings.Token, () => _tls?.Certificate, ownerToken);
         app.Use(next => context => access.InvokeAsync(context, next));
         app.UseWebSockets();
         app.UseRouting();
@@ -174,6 +192,9 @@ internal sealed partial class GatewayServer(
 
     [LoggerMessage(Level = LogLevel.Information, Message = "MCP for clients at {Url}mcp")]
     private partial void LogListening(Uri url);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "The gateway's certificate has the SHA-256 {Fingerprint} and holds until {NotAfter:u}{SelfMade}")]
+    private partial void LogCertificate(string fingerprint, DateTimeOffset notAfter, string selfMade);
 
     /// <summary>The node decides when the gateway ends, not the console.</summary>
     private sealed class NodeLifetime : IHostLifetime

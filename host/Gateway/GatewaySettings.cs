@@ -1,12 +1,12 @@
 using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
+using Dawn.Tls;
 
 namespace Dawn.Gateway;
 
 /// <summary>The section <c>Dawn:Gateway</c>.</summary>
 /// <param name="Url">Where the gateway listens, as <c>http://127.0.0.1:7600</c>; null for a node without one. Port 0 takes a free port.</param>
 /// <param name="Token">The bearer token that MCP clients must send; null asks for none, which only loopback allows.</param>
-/// <param name="Certificate">For https.</param>
+/// <param name="Certificate">For https; null where the node makes its own.</param>
 /// <param name="TestHooks">Opens what only tests of the pages use.</param>
 internal sealed record GatewaySettings(string? Url, string? Token = null, GatewayCertificate? Certificate = null, bool TestHooks = false)
 {
@@ -28,23 +28,16 @@ internal sealed record GatewaySettings(string? Url, string? Token = null, Gatewa
             yield break;
         }
 
-        if (url.Scheme == "https")
+        if (url.Scheme == "https" && settings.Certificate?.Problem() is { } problem)
         {
-            if (settings.Certificate is null)
-            {
-                yield return "Dawn:Gateway:Url is https but Dawn:Gateway:Certificate is missing; give the path of a PFX or PEM file with its key";
-            }
-            else if (settings.Certificate.Problem() is { } problem)
-            {
-                yield return problem;
-            }
+            yield return problem;
         }
 
         if (!url.IsLoopback)
         {
             if (url.Scheme != "https")
             {
-                yield return $"Dawn:Gateway:Url is '{settings.Url}', which others on the network can reach; that needs https (and Dawn:Gateway:Certificate)";
+                yield return $"Dawn:Gateway:Url is '{settings.Url}', which others on the network can reach; that needs https: write https://{url.Authority}, and the node makes a certificate, or uses the one of Dawn:Gateway:Certificate";
             }
 
             if (settings.Token is not { Length: >= MinTokenLength })
@@ -63,16 +56,14 @@ internal sealed record GatewaySettings(string? Url, string? Token = null, Gatewa
 /// <summary>A certificate and its private key: a PFX file, or a PEM file that holds both.</summary>
 internal sealed record GatewayCertificate(string Path, string? Password = null)
 {
-    public X509Certificate2 Load() => System.IO.Path.GetExtension(Path).ToLowerInvariant() is ".pfx" or ".p12"
-        ? X509CertificateLoader.LoadPkcs12FromFile(Path, Password)
-        : Password is null ? X509Certificate2.CreateFromPemFile(Path) : X509Certificate2.CreateFromEncryptedPemFile(Path, Password);
+    public CertificateFile Load() => CertificateFile.Load(Path, password: Password);
 
     internal string? Problem()
     {
         try
         {
-            using var certificate = Load();
-            return certificate.HasPrivateKey ? null : $"Dawn:Gateway:Certificate '{Path}' has no private key; use a file that holds both";
+            using var certificate = Load().Certificate;
+            return null;
         }
         catch (Exception e) when (e is CryptographicException or IOException or UnauthorizedAccessException or ArgumentException)
         {

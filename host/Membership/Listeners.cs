@@ -126,7 +126,8 @@ internal sealed partial class Listeners(DawnSettings settings, PluginHost plugin
         return [.. (outside.Count > 0 ? outside : all.Select(a => a.Uri)).Distinct().Take(NodeRecord.MaxAddresses)];
     }
 
-    private static List<IPAddress> LocalAddresses() =>
+    /// <summary>This machine's addresses, those that others may reach first.</summary>
+    internal static List<IPAddress> LocalAddresses() =>
         [.. from nic in NetworkInterface.GetAllNetworkInterfaces()
             where nic.OperationalStatus is OperationalStatus.Up or OperationalStatus.Unknown
             from unicast in nic.GetIPProperties().UnicastAddresses

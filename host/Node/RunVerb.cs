@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Dawn.Agents.Node;
 using Dawn.Commands;
 using Dawn.Configuration;
@@ -94,6 +95,8 @@ internal static partial class RunVerb
         }
     }
 
+    private static readonly JsonSerializerOptions ReadyJson = JsonSerializerOptions.Web;
+
     private static readonly string[] BundledModes = ["centralized", "decentralized", "hybrid"];
 
     /// <summary>Reads and checks all settings; null where there are problems, which are all said by then.</summary>
@@ -155,7 +158,8 @@ internal static partial class RunVerb
     {
         var logger = services.GetRequiredService<ILoggerFactory>().CreateLogger("Dawn");
         var self = services.GetRequiredService<INodeIdentity>();
-        var gateway = services.GetRequiredService<GatewayServer>().Url?.GetLeftPart(UriPartial.Authority);
+        var server = services.GetRequiredService<GatewayServer>();
+        var gateway = server.Url?.GetLeftPart(UriPartial.Authority);
         var listeners = services.GetRequiredService<Listeners>();
         var listen = listeners.Addresses.Concat(listeners.Local).Select(PeerAddress.Text);
         foreach (var name in services.GetRequiredService<PluginHost>().UnknownSettings)
@@ -163,14 +167,9 @@ internal static partial class RunVerb
             LogUnknownPlugin(logger, name);
         }
 
-        foreach (var key in SettingsRules.NotInForce.Where(key => services.GetRequiredService<IConfiguration>().GetSection($"{DawnConfiguration.Section}:{key}").Exists()))
-        {
-            LogNotInForce(logger, key);
-        }
-
         LogReady(logger, self.Id.ToString(), self.Network.Name);
-        var facts = new { node = self.Id.ToString(), ui = gateway is null ? null : PageOf(services, logger), mcp = gateway is null ? null : gateway + "/mcp", listen };
-        Console.WriteLine($"ready {JsonSerializer.Serialize(facts)}");
+        var facts = new ReadyFacts(self.Id.ToString(), gateway is null ? null : PageOf(services, logger), gateway is null ? null : gateway + "/mcp", listen, server.Certificate?.Sha256);
+        Console.WriteLine($"ready {JsonSerializer.Serialize(facts, ReadyJson)}");
     }
 
     // Without a ticket it is a page that only members' browsers can use, which is better than no node.
@@ -194,9 +193,10 @@ internal static partial class RunVerb
     [LoggerMessage(Level = LogLevel.Warning, Message = "Dawn:Plugins:{Name} is set, but no plugin of that name is installed")]
     private static partial void LogUnknownPlugin(ILogger logger, string name);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Dawn:{Key} is accepted, but has no effect in this version")]
-    private static partial void LogNotInForce(ILogger logger, string key);
-
     [LoggerMessage(Level = LogLevel.Information, Message = "Node {Node} of network '{Network}' is ready")]
     private static partial void LogReady(ILogger logger, string node, string network);
+
+    /// <param name="Certificate">The fingerprint of what the gateway shows; absent without https.</param>
+    private sealed record ReadyFacts(
+        string Node, string? Ui, string? Mcp, IEnumerable<string> Listen, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Certificate);
 }

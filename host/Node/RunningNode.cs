@@ -55,7 +55,7 @@ internal sealed class RunningNode : INodeView, INodeControl
                 (long)_time.GetElapsedTime(_started).TotalSeconds,
                 [.. _parts.Listeners.Addresses.Concat(_parts.Listeners.Local).Select(PeerAddress.Text)],
                 GatewayUrl is { } url ? $"{PeerAddress.Text(url)}/mcp" : null,
-                Agents.Count, peers.Count(p => p.Transport is not null), peers.Count, _parts.Sessions.Snapshot.Count, Problems);
+                Agents.Count, peers.Count(p => p.Transport is not null), peers.Count, _parts.Sessions.Snapshot.Count, Problems, _parts.Gateway?.Certificate);
         }
     }
 

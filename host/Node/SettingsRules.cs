@@ -9,10 +9,6 @@ namespace Dawn.Node;
 /// <summary>All that is checked of a node's settings, at the start and before an edit is taken; which of them an edit changes at once.</summary>
 internal static class SettingsRules
 {
-    /// <summary>Settings whose feature is not built yet; their form is checked already, so that a configuration stays good.</summary>
-    public static IReadOnlyList<string> NotInForce { get; } =
-        ["Gateway:TestHooks"];
-
     /// <summary>Settings that take effect while the node runs; all others at its next start. The log's levels do as well.</summary>
     public static IReadOnlyList<string> AtRunTime { get; } = ["McpServers", "Plugins", "Security:Owners"];
 

@@ -1,6 +1,7 @@
 using System.Net.Security;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Dawn.Tls;
 using Microsoft.Extensions.Options;
 
 namespace Dawn.Transports.WebSockets;
@@ -12,7 +13,7 @@ internal sealed class CertificateFiles(IOptions<WebSocketSettings> options)
 
     /// <summary>What a listener shows. Read at each bind, so that a renewed file counts.</summary>
     /// <exception cref="IOException">None is set, or it can't be read; the message names the setting.</exception>
-    public (X509Certificate2 Certificate, X509Certificate2Collection Chain) Load(Uri address)
+    public CertificateFile Load(Uri address)
     {
         if (_settings.Certificate is not { Length: > 0 } file)
         {
@@ -22,18 +23,7 @@ internal sealed class CertificateFiles(IOptions<WebSocketSettings> options)
 
         try
         {
-            var chain = new X509Certificate2Collection();
-            if (Path.GetExtension(file).ToLowerInvariant() is ".pfx" or ".p12")
-            {
-                return (X509CertificateLoader.LoadPkcs12FromFile(file, _settings.CertificatePassword), chain);
-            }
-
-            using var pem = _settings.CertificatePassword is { } password
-                ? X509Certificate2.CreateFromEncryptedPemFile(file, password, _settings.CertificateKey)
-                : X509Certificate2.CreateFromPemFile(file, _settings.CertificateKey);
-            chain.ImportFromPemFile(file);
-            // Windows serves no key that was never in a PFX.
-            return (X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pkcs12), null), chain);
+            return CertificateFile.Load(file, _settings.CertificateKey, _settings.CertificatePassword);
         }
         catch (Exception e) when (e is CryptographicException or IOException or UnauthorizedAccessException)
         {

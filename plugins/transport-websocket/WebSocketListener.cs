@@ -44,7 +44,7 @@ internal sealed class WebSocketListener : IConnectionListener
     public static async Task<WebSocketListener> StartAsync(
         Uri uri, WebSocketSettings settings, CertificateFiles certificates, TimeProvider time, ILoggerFactory loggers, CancellationToken transportDisposed, CancellationToken cancellationToken)
     {
-        var tls = uri.Scheme == "wss" ? certificates.Load(uri) : default;
+        var tls = uri.Scheme == "wss" ? certificates.Load(uri) : null;
         // Bound here and not by Kestrel: its address is known, its failures are plain, and it can be unbound while connections live.
         var sockets = await BindAsync(uri, loggers, cancellationToken);
         var builder = WebApplication.CreateEmptyBuilder(new() { ContentRootPath = AppContext.BaseDirectory });
@@ -62,11 +62,11 @@ internal sealed class WebSocketListener : IConnectionListener
             kestrel.Listen((IPEndPoint)sockets.EndPoint, listen =>
             {
                 listen.Protocols = HttpProtocols.Http1;
-                if (tls.Certificate is not null)
+                if (tls is not null)
                 {
                     listen.UseHttps(https =>
                     {
-                        (https.ServerCertificate, https.ServerCertificateChain) = tls;
+                        (https.ServerCertificate, https.ServerCertificateChain) = (tls.Certificate, tls.Chain);
                         https.HandshakeTimeout = StrangersTime;
                     });
                 }

@@ -126,6 +126,9 @@ public sealed partial class DawnNode : IAsyncDisposable
 
     public string Listen { get; private set; } = "";
 
+    /// <summary>The fingerprint of what the gateway shows, with https.</summary>
+    public string Certificate { get; private set; } = "";
+
     /// <summary>What others put into <c>Bootstrap</c>.</summary>
     public string At => $"{Listen}#{Id}";
 
@@ -161,6 +164,7 @@ public sealed partial class DawnNode : IAsyncDisposable
         {
             var ready = await node._ready.Task.WaitAsync(Dawn.Patience);
             (node.Id, node.Ui, node.Mcp, node.Listen) = (ready.GetProperty("node").GetString()!, ready.GetProperty("ui").GetString() ?? "", ready.GetProperty("mcp").GetString() ?? "", ready.GetProperty("listen") is var l && l.GetArrayLength() > 0 ? l[0].GetString()! : "");
+            node.Certificate = ready.TryGetProperty("certificate", out var certificate) ? certificate.GetString()! : "";
             return node;
         }
         catch (Exception e)

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.WebSockets;
@@ -16,7 +15,7 @@ public sealed partial class PageTests
     {
         await using var a = await DawnNode.StartAsync(DawnNode.Secret);
         await using var b = await DawnNode.StartAsync(DawnNode.Secret, $"Bootstrap:0={a.At}");
-        using var page = Page.Start("conversation.js", a.Ui, b.Id);
+        using var page = LivePage.Start("conversation.js", a.Ui, b.Id);
         var seen = await page.EndAsync();
         Assert.Equal(a.Id, seen.GetProperty("home").GetString());
         Assert.Contains($"{b.Id}:first", Texts(seen.GetProperty("agents")));
@@ -47,7 +46,7 @@ public sealed partial class PageTests
         const string Often = "Security:RekeyAfter=00:00:01";
         await using var a = await DawnNode.StartAsync(DawnNode.Secret, Often);
         await using var b = await DawnNode.StartAsync(DawnNode.Secret, Often, $"Bootstrap:0={a.At}");
-        using var page = Page.Start("conversation.js", a.Ui, b.Id, "1500");
+        using var page = LivePage.Start("conversation.js", a.Ui, b.Id, "1500");
         var seen = await page.EndAsync();
         Assert.All(seen.GetProperty("epochs").EnumerateArray(), epoch => Assert.InRange(epoch.GetInt32(), 2, 20));
         Assert.InRange(seen.GetProperty("calls").GetInt32(), 10, int.MaxValue);
@@ -63,7 +62,7 @@ public sealed partial class PageTests
             string[] where = [DawnNode.Secret, $"Listen:0={a.Listen}", $"Gateway:Url={new Uri(a.Mcp).GetLeftPart(UriPartial.Authority)}"];
             await using var b = await DawnNode.StartAsync(DawnNode.Secret, $"Bootstrap:0={a.At}");
             await DawnNode.EventuallyAsync("A sees B's agent", () => a.SeesAsync("first", b));
-            using var page = Page.Start("restart.js", a.Ui, b.Id);
+            using var page = LivePage.Start("restart.js", a.Ui, b.Id);
             await page.SaysAsync("linked");
             await a.KillAsync();
             await a.DisposeAsync();
@@ -84,7 +83,7 @@ public sealed partial class PageTests
         await using var a = await DawnNode.StartAsync(DawnNode.Secret);
         await using var b = await DawnNode.StartAsync(DawnNode.Secret, $"Bootstrap:0={a.At}");
         await DawnNode.EventuallyAsync("A sees B's agent", () => a.SeesAsync("first", b));
-        using var page = Page.Start("renewal.js", a.Ui, b.Id);
+        using var page = LivePage.Start("renewal.js", a.Ui, b.Id);
         await page.SaysAsync("linked");
         var ui = await a.CliAsync("ui");
         Assert.True(ui.Exit == 0, ui.Err);
@@ -103,7 +102,7 @@ public sealed partial class PageTests
         await using var a = await DawnNode.StartAsync(spoke);
         await using var b = await DawnNode.StartAsync(spoke);
         await DawnNode.EventuallyAsync("A sees B's agent", () => a.SeesAsync("first", b));
-        using var page = Page.Start("conversation.js", a.Ui, b.Id);
+        using var page = LivePage.Start("conversation.js", a.Ui, b.Id);
         var seen = await page.EndAsync();
         Assert.Equal(20, seen.GetProperty("many").GetInt32());
     }
@@ -121,6 +120,20 @@ public sealed partial class PageTests
         Assert.NotEqual(a.Ui, ui.Out.Trim());
         var json = await a.CliAsync("ui", "--json");
         Assert.InRange(json.Json.GetProperty("expires").GetDateTimeOffset() - DateTimeOffset.UtcNow, TimeSpan.FromMinutes(8), TimeSpan.FromMinutes(10));
+    }
+
+    [Theory(Timeout = 120_000)]
+    [InlineData(null, false)]
+    [InlineData("Gateway:TestHooks=false", false)]
+    [InlineData("Gateway:TestHooks=true", true)]
+    public async Task ThePageHasTestHooksOnlyBySetting(string? setting, bool areThere)
+    {
+        await using var a = await DawnNode.StartAsync(setting is null ? [] : [setting]);
+        using var http = new HttpClient();
+        var html = await http.GetStringAsync(new Uri(a.Ui), TestContext.Current.CancellationToken);
+        Assert.Equal(areThere, html.Contains("""<meta name="dawn-test-hooks" content="true">""", StringComparison.Ordinal));
+        await a.StopAsync();
+        Assert.DoesNotContain("TestHooks", a.Log, StringComparison.Ordinal);
     }
 
     [Fact(Timeout = 120_000)]
@@ -153,52 +166,4 @@ public sealed partial class PageTests
 
     [GeneratedRegex(@"^dawn_relay_bytes_total(?:\{[^}]*\})? ([0-9.e+]+)", RegexOptions.Multiline)]
     private static partial Regex RelayedBytes();
-
-    /// <summary>A program of <c>frontend/tests/live</c>, run by Node.js.</summary>
-    private sealed class Page : IDisposable
-    {
-        private readonly Process _process;
-        private readonly Task<string> _errors;
-
-        private Page(Process process) => (_process, _errors) = (process, process.StandardError.ReadToEndAsync());
-
-        public static Page Start(string program, params string[] arguments)
-        {
-            var node = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Select(folder => Path.Combine(folder, OperatingSystem.IsWindows() ? "node.exe" : "node")).FirstOrDefault(File.Exists);
-            Assert.SkipWhen(node is null, "Node.js, which runs the page's code here, is not installed.");
-            // Node 20 has WebSockets behind this switch, and later ones without.
-            string[] all = ["--experimental-websocket", Path.Combine(Dawn.RepoRoot, "frontend", "tests", "live", program), .. arguments];
-            return new(Process.Start(new ProcessStartInfo(node, all) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true })!);
-        }
-
-        public async Task TellAsync(string line)
-        {
-            await _process.StandardInput.WriteLineAsync(line);
-            await _process.StandardInput.FlushAsync();
-        }
-
-        public async Task SaysAsync(string word)
-        {
-            var line = await _process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken).AsTask().WaitAsync(Dawn.Patience, TestContext.Current.CancellationToken);
-            Assert.True(line == word, line ?? await _errors);
-        }
-
-        public async Task<JsonElement> EndAsync()
-        {
-            var output = await _process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken).WaitAsync(Dawn.Patience, TestContext.Current.CancellationToken);
-            await _process.WaitForExitAsync(TestContext.Current.CancellationToken);
-            Assert.True(_process.ExitCode == 0, await _errors);
-            return JsonDocument.Parse(output).RootElement;
-        }
-
-        public void Dispose()
-        {
-            if (!_process.HasExited)
-            {
-                _process.Kill();
-            }
-
-            _process.Dispose();
-        }
-    }
 }

@@ -1,10 +1,10 @@
 // Where messages are written: text, commands, files.
 import { t } from "../../i18n/index.js";
-import { maxFiles } from "../../state/attachments.js";
+import { fileLimit, tooLarge, weight } from "../../state/attachments.js";
+import { size } from "../../state/size.js";
 import { fill, h } from "../dom.js";
 import { icon } from "../icons.js";
 import { note, runCommand } from "./commands.js";
-import { size } from "./content.js";
 import { Suggestions } from "./suggestions.js";
 
 /** @typedef {import("../../state/messages.js").Conversation} Conversation */
@@ -64,9 +64,8 @@ export class Composer {
       return;
     }
     for (const file of files) {
-      const total = conversation.draftFiles.reduce((sum, one) => sum + one.size, file.size);
-      if (total > maxFiles) {
-        note(this.#state, t("chat.file-too-large", { name: file.name, limit: size(maxFiles) }));
+      if (weight([...conversation.draftFiles, file]) > fileLimit()) {
+        note(this.#state, tooLarge(file.name));
       } else {
         conversation.draftFiles.push({ name: file.name || "file", type: file.type, size: file.size, data: file });
       }

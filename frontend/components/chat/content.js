@@ -1,6 +1,7 @@
 // What messages hold: Markdown, code, pictures, sound, files, and structured results as tables.
 import { t } from "../../i18n/index.js";
 import { loadMarkdown, renderer } from "../../services/markdown.js";
+import { size } from "../../state/size.js";
 import { h } from "../dom.js";
 import { icon } from "../icons.js";
 
@@ -118,9 +119,6 @@ function cell(value) {
   // Words stay whole in a narrow column; what has no place to break, as a key, breaks anywhere.
   return /\S{25}/.test(text) ? h("span", { class: "long" }, text) : text;
 }
-
-/** @param {number} bytes */
-export const size = bytes => bytes < 1024 ? `${bytes} B` : bytes < 1024 * 1024 ? `${(bytes / 1024).toFixed(1)} KB` : `${(bytes / 1024 / 1024).toFixed(1)} MB`;
 
 /** @param {unknown} base64 @param {string} type */
 function bytes(base64, type) {

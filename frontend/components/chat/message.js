@@ -1,5 +1,6 @@
 // One message, and how it stands.
 import { language, t } from "../../i18n/index.js";
+import { size } from "../../state/size.js";
 import { fill, h, uniqueId } from "../dom.js";
 import { icon } from "../icons.js";
 import { contentBlock, copyButton, markdown, media, structured } from "./content.js";
@@ -18,6 +19,9 @@ export class MessageView {
   #conversation;
   #article;
   #body = h("div", { class: "body" });
+  #bubble = h("div", { class: "bubble" }, this.#body);
+  /** @type {{ element: HTMLElement, bar: HTMLProgressElement, text: HTMLElement } | null} */
+  #upload = null;
   #footer = h("footer", {});
   #shown = { text: "\0", whole: false, parts: "" };
   #shownFooter = "";
@@ -40,7 +44,7 @@ export class MessageView {
     this.#article = h("article", { class: "message", "data-from": message.from, "data-kind": message.kind, "data-follows": follows ? "" : null, tabindex: -1, "aria-labelledby": this.#headingId },
       h("header", { id: this.#headingId, class: follows || message.from === "note" ? "visually-hidden" : null },
         h("span", { class: "author" }, author), " ", h("time", { datetime: moment.toISOString(), title: moment.toLocaleString(language.value) }, moment.toLocaleTimeString(language.value, { hour: "2-digit", minute: "2-digit" }))),
-      h("div", { class: "bubble" }, this.#body), this.#footer);
+      this.#bubble, this.#footer);
     /** The whole row, with the separators above the message. */
     this.element = h("div", { class: "row" },
       startsDay ? h("p", { class: "day" }, h("span", {}, dayName(message.at))) : null,
@@ -70,6 +74,7 @@ export class MessageView {
     this.#article.dataset.status = message.status;
     this.#article.toggleAttribute("aria-busy", message.status === "streaming");
     this.#showBody();
+    this.#showUpload();
     this.#showFooter();
   }
 
@@ -115,6 +120,23 @@ export class MessageView {
       message.status === "streaming" && message.kind === "result" ? progress(message) : null,
       whole && message.text === "" && message.structured === undefined && message.content === undefined && message.files === undefined ? h("p", { class: "quiet" }, t("chat.empty-result")) : null,
     ];
+  }
+
+  #showUpload() {
+    const { status, upload } = this.message;
+    if (upload === undefined || status !== "sending") {
+      this.#upload?.element.remove();
+      this.#upload = null;
+      return;
+    }
+    if (this.#upload === null) {
+      const bar = h("progress", { max: 1, "aria-label": t("chat.status-sending") });
+      const text = h("span", {});
+      this.#upload = { element: h("div", { class: "progress", "data-testid": "upload" }, bar, text), bar, text };
+      this.#bubble.append(this.#upload.element);
+    }
+    this.#upload.bar.value = upload.held / upload.total;
+    this.#upload.text.textContent = t("chat.uploaded", { held: size(upload.held), total: size(upload.total) });
   }
 
   #showFooter() {

@@ -11,7 +11,7 @@ const label = fromText("dawn node words 1");
 const wordCount = 12;
 
 /**
- * Twelve words for the 32 bytes of a NodeId: the first 12 bytes of SHA-256(`dawn node words 1` ‖ NodeId), each the number of a word in {@link wordList}.
+ * Twelve words for the 32 bytes of a NodeId: the first 12 bytes of SHA-256(`dawn node words 1` ‖ NodeId), each the number of a word in {@link wordList}. `dawn id --words` prints the same.
  * Whoever wants a key with the same words has to make about 2^96 of them.
  * @param {Bytes} id @returns {Promise<string[]>}
  */

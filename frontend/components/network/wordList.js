@@ -1,4 +1,4 @@
-// 256 words that sound unlike each other: no two begin with the same four letters or are fewer than three letters apart. Their order is part of what is shown; it never changes.
+// 256 words that sound unlike each other: no two begin with the same four letters or are fewer than three letters apart. Their order is part of what is shown; it never changes. The program reads this file too, for 'dawn id --words', as far as the marks around the list.
 export const wordList = `
 abbey acorn adobe agent album alpine anchor angel ankle anthem apron arctic armor aspen atlas autumn
 badge baker bamboo banjo barrel basil bazaar beacon beetle birch bishop bronze brush bucket burrow butter

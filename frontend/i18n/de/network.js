@@ -55,7 +55,7 @@ export default {
   "network.hops": "Stationen",
   "network.incomplete": "Der Node selbst hat nicht geantwortet.",
   "network.key": "Schlüssel",
-  "network.key.how": "Vergleiche diese Wörter mit denen, die die Person an jenem Node auf ihrer Seite sieht, oder die Buchstaben mit dem, was 'dawn id' dort ausgibt: laut vorgelesen oder nebeneinander.",
+  "network.key.how": "Vergleiche diese Wörter mit denen, die die Person an jenem Node auf ihrer Seite sieht oder die 'dawn id --words' dort ausgibt, oder die Buchstaben mit dem, was 'dawn id' dort ausgibt: laut vorgelesen oder nebeneinander.",
   "network.key.own": "Das ist der Schlüssel deines Browsers. Zeig ihn, wem du ihn zum Vergleich geben willst.",
   "network.key.qr": "QR-Code des Schlüssels",
   "network.trust.unverified": "Ungeprüft",

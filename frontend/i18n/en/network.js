@@ -55,7 +55,7 @@ export default {
   "network.hops": "Hops",
   "network.incomplete": "The node itself did not answer.",
   "network.key": "Key",
-  "network.key.how": "Compare these words with what the person at that node sees on their own page, or these letters with what 'dawn id' prints there: aloud, or face to face.",
+  "network.key.how": "Compare these words with those that the person at that node sees on their own page or gets from 'dawn id --words', or these letters with what 'dawn id' prints there: aloud, or face to face.",
   "network.key.own": "This is your browser's key. Show it to whoever wants to compare it.",
   "network.key.qr": "QR code of the key",
   "network.trust.unverified": "Unverified",

@@ -55,7 +55,7 @@ export default {
   "network.hops": "経由",
   "network.incomplete": "ノード自身は応答しませんでした。",
   "network.key": "鍵",
-  "network.key.how": "この単語を相手が自分のページで見ている単語と、または下の文字をそのノードの 'dawn id' の出力と、声に出すか並べて比べてください。",
+  "network.key.how": "この単語を、相手が自分のページで見ている単語か、そのノードの 'dawn id --words' の出力と、または下の文字をそのノードの 'dawn id' の出力と、声に出すか並べて比べてください。",
   "network.key.own": "これはあなたのブラウザーの鍵です。比べたい相手に見せてください。",
   "network.key.qr": "鍵の QR コード",
   "network.trust.unverified": "未確認",

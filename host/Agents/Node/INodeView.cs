@@ -90,6 +90,7 @@ internal sealed record NodeSummary(string Node, string Network, string Role, str
 /// <param name="Listen">Addresses that others may dial.</param>
 /// <param name="Mcp">The gateway's MCP endpoint; null where there is no gateway.</param>
 /// <param name="Problems">Whatever is not well: broken agents, plugins, addresses in conflict.</param>
+/// <param name="Certificate">What the gateway shows; null without https.</param>
 internal sealed record NodeStatus(
     string Node,
     string Network,
@@ -103,7 +104,8 @@ internal sealed record NodeStatus(
     int PeersConnected,
     int PeersKnown,
     int Sessions,
-    IReadOnlyList<NodeProblem> Problems);
+    IReadOnlyList<NodeProblem> Problems,
+    Gateway.GatewayCertificateInfo? Certificate = null);
 
 /// <param name="Name">Of the agent, plugin or part that is not well.</param>
 /// <param name="Problem">Cause and cure, in one line.</param>

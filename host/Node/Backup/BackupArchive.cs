@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Dawn.Gateway;
 using Dawn.Identity;
 using NSec.Cryptography;
 
@@ -100,7 +101,7 @@ internal static class BackupArchive
     /// The files that are kept: names alone, so that no archive can name a place. Caches, sockets, the lock and loaded plugins are made anew.
     /// </summary>
     public static bool IsAllowed(string name) =>
-        name is KeyStore.FileName or NetworkStore.FileName or OwnerToken.FileName or "tickets.json" or SequenceFile or "appsettings.json"
+        name is KeyStore.FileName or NetworkStore.FileName or OwnerToken.FileName or OwnCertificate.FileName or "tickets.json" or SequenceFile or "appsettings.json"
         // A network that was left, which people may go back to.
         || (name.StartsWith("network.", StringComparison.Ordinal) && name.EndsWith(".json", StringComparison.Ordinal) && name.Length <= 120
             && name.AsSpan().IndexOfAny('/', '\\', '\0') < 0 && !name.Any(char.IsControl));

@@ -10,7 +10,7 @@ internal static class DirectoryChecks
     private const long NoSpace = 16L * 1024 * 1024;
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
-    private static readonly string[] Secrets = [KeyStore.FileName, NetworkStore.FileName, OwnerToken.FileName, "tickets.json", "passphrase.cache"];
+    private static readonly string[] Secrets = [KeyStore.FileName, NetworkStore.FileName, OwnerToken.FileName, OwnCertificate.FileName, "tickets.json", "passphrase.cache"];
 
     public static IEnumerable<Finding> All(string path, LiveNode? node, TimeProvider time)
     {

@@ -15,6 +15,7 @@ internal static class SecretChecks
     private const double Weak = 64;
     private const double Guessable = 40;
     private const double LeastLife = 0.2;
+    private const string GatewayCheck = "gateway-certificate";
 
     // What certificates are issued for (Membership/Admission.cs).
     private static readonly Dictionary<string, TimeSpan> Lifetimes = new(StringComparer.Ordinal)
@@ -76,34 +77,63 @@ internal static class SecretChecks
 
     private static IEnumerable<Finding> Gateway(DawnSettings settings, TimeProvider time)
     {
-        if (settings.GatewayUrl?.StartsWith("https:", StringComparison.OrdinalIgnoreCase) is not true || settings.GatewayCertificate is not { } path)
+        if (settings.GatewayUrl?.StartsWith("https:", StringComparison.OrdinalIgnoreCase) is not true)
         {
             yield break;
         }
 
-        X509Certificate2 certificate;
+        var (certificate, failure) = settings.GatewayCertificate is null ? Own(settings) : Given(settings);
+        using (certificate)
+        {
+            if (certificate is not null)
+            {
+                var info = GatewayCertificateInfo.Of(certificate, settings.GatewayCertificate is null);
+                var what = info.SelfMade ? "The gateway's certificate, made by this node," : $"The gateway's certificate {settings.GatewayCertificate}";
+                // Its own a node renews long before.
+                yield return info.SelfMade && time.GetUtcNow() > info.NotAfter
+                    ? Finding.Ok(GatewayCheck, $"{what} expired at {info.NotAfter:u}; the next start makes another.")
+                    : Life(GatewayCheck, $"{what} has the SHA-256 {info.Sha256} and", certificate.NotBefore, info.NotAfter, time.GetUtcNow(), "Renew it, and restart the node.", info.SelfMade ? 0 : LeastLife);
+            }
+            else if (failure is not null)
+            {
+                yield return failure;
+            }
+        }
+    }
+
+    private static (X509Certificate2? Certificate, Finding? Failure) Own(DawnSettings settings)
+    {
         try
         {
-            certificate = new GatewayCertificate(path, settings.GatewayCertificatePassword).Load();
+            return Directory.Exists(settings.DataDirectory) && OwnCertificate.TryLoad(DataDirectory.Open(settings.DataDirectory)) is { } own
+                ? (own, null)
+                : (null, Finding.Ok(GatewayCheck, "The node makes one for its gateway at the next start."));
+        }
+        catch (StartException e)
+        {
+            return (null, Finding.Fail(GatewayCheck, e.Message, "Do that; 'dawn run' refuses it as well."));
+        }
+    }
+
+    private static (X509Certificate2? Certificate, Finding? Failure) Given(DawnSettings settings)
+    {
+        try
+        {
+            return (new GatewayCertificate(settings.GatewayCertificate!, settings.GatewayCertificatePassword).Load().Certificate, null);
         }
         catch (Exception e) when (e is CryptographicException or IOException or UnauthorizedAccessException or ArgumentException)
         {
             // Why is among the settings' problems already.
-            yield break;
-        }
-
-        using (certificate)
-        {
-            yield return Life("gateway-certificate", $"The gateway's certificate {path}", certificate.NotBefore, certificate.NotAfter, time.GetUtcNow(), "Renew it, and restart the node.");
+            return default;
         }
     }
 
-    private static Finding Life(string check, string what, DateTimeOffset from, DateTimeOffset until, DateTimeOffset now, string cure)
+    private static Finding Life(string check, string what, DateTimeOffset from, DateTimeOffset until, DateTimeOffset now, string cure, double least = LeastLife)
     {
         var left = (until - now) / (until - from);
         var text = $"{what} holds until {until:u}";
         return left <= 0 ? Finding.Fail(check, $"{what} expired at {until:u}.", cure)
-            : left < LeastLife ? Finding.Warn(check, $"{text}, less than {LeastLife:0 %} of its life.", cure)
+            : left < least ? Finding.Warn(check, $"{text}, less than {least:0 %} of its life.", cure)
             : Finding.Ok(check, text + ".");
     }
 

@@ -5,7 +5,7 @@ using Dawn.Plugins;
 
 namespace Dawn.Node.Doctor;
 
-/// <summary>Settings that are wrong, unknown, without effect or not yet in force; plugins that are not well.</summary>
+/// <summary>Settings that are wrong, unknown or without effect; plugins that are not well.</summary>
 internal static class SettingsChecks
 {
     public static IEnumerable<Finding> All(IConfigurationRoot configuration, DawnSettings settings, List<string> problems, LiveNode? node)
@@ -15,12 +15,6 @@ internal static class SettingsChecks
             yield return Finding.Fail("settings", problem, "Mend it; docs/configuration.md has all keys.");
         }
 
-        var idle = SettingsRules.NotInForce.Where(key => configuration.GetSection($"{DawnConfiguration.Section}:{key}").Exists()).ToList();
-        foreach (var key in idle)
-        {
-            yield return Finding.Warn("settings", $"{DawnConfiguration.Section}:{key} is accepted and has no effect in this version.", "Don't rely on it.");
-        }
-
         var folders = PluginFolder.Scan(settings.PluginDirectory);
         var unknown = configuration.GetSection(PluginSettings.Root).GetChildren().Where(c => !folders.Exists(f => f.ShortName.Equals(c.Key, StringComparison.OrdinalIgnoreCase))).ToList();
         foreach (var section in unknown)
@@ -28,7 +22,7 @@ internal static class SettingsChecks
             yield return Finding.Warn("settings", $"{section.Path} is set, but no plugin of that name is in {settings.PluginDirectory}.", "Correct the name, or install the plugin.");
         }
 
-        if (problems.Count + idle.Count + unknown.Count == 0)
+        if (problems.Count + unknown.Count == 0)
         {
             yield return Finding.Ok("settings", "All are known and in force.");
         }

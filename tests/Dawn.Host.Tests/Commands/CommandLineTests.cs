@@ -1,6 +1,8 @@
 using System.IO.Pipelines;
 using Dawn.Commands;
 using Dawn.Configuration;
+using Dawn.Identity;
+using Dawn.Tests.Node;
 using Xunit;
 
 namespace Dawn.Tests.Commands;
@@ -144,5 +146,25 @@ public sealed class CommandLineTests
         var none = await CommandRunner.RunAsync(["id", "--data", "elsewhere"], actions, cancellationToken: TestContext.Current.CancellationToken);
         Assert.Equal(1, none.Code);
         CommandRunner.AssertOneLine(none.Error);
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task TheWordsOfAKeyNeedNoRunningNode()
+    {
+        var self = FakeNode.Self;
+        var (words, other) = (string.Join(' ', KeyWords.Of(self)), FakeNode.Id(9));
+        var actions = CommandRunner.Actions() with { ReadIdentity = (_, _) => Task.FromResult<StoredIdentity?>(new(self.ToString(), "home")) };
+        Assert.Equal(words + "\n", (await CommandRunner.RunAsync(["id", "--words"], actions, cancellationToken: TestContext.Current.CancellationToken)).Out);
+        Assert.Equal(
+            $$"""{"node":"{{self}}","network":"home","words":["{{words.Replace(" ", "\",\"", StringComparison.Ordinal)}}"]}""" + "\n",
+            (await CommandRunner.RunAsync(["id", "--words", "--json"], actions, cancellationToken: TestContext.Current.CancellationToken)).Out);
+        Assert.Equal(string.Join(' ', KeyWords.Of(other)) + "\n", (await CommandRunner.RunAsync(["id", other.ToString().ToUpperInvariant(), "--words"], actions, cancellationToken: TestContext.Current.CancellationToken)).Out);
+        Assert.Equal($$"""{"node":"{{other}}","network":null}""" + "\n", (await CommandRunner.RunAsync(["id", other.ToString(), "--json"], actions, cancellationToken: TestContext.Current.CancellationToken)).Out);
+        foreach (var wrong in new[] { "abc", "", other + "a", "1" + other.ToString()[1..] })
+        {
+            var refused = await CommandRunner.RunAsync(["id", wrong, "--words"], actions, cancellationToken: TestContext.Current.CancellationToken);
+            Assert.Equal(2, refused.Code);
+            CommandRunner.AssertOneLine(refused.Error);
+        }
     }
 }

@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Dawn.Agents.Node;
 using Dawn.Commands;
+using Dawn.Identity;
 using Dawn.Sessions;
 using Dawn.Tests.Node;
 using Microsoft.Extensions.Logging;
@@ -44,6 +45,25 @@ public sealed class VerbTests
         var status = await node.RunAsync("status");
         Assert.Contains("problem     broken: It can't start. Install it.", status.Out);
         Assert.Equal("decentralized", JsonNode.Parse((await node.RunAsync("status", "--json")).Out)!["mode"]!.GetValue<string>());
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task TheBeginningOfANodeIdIsAskedOfTheNode()
+    {
+        await using var node = await RunningNode.StartAsync();
+        var peer = FakeNode.Id(2);
+        Assert.Equal($"{peer}\n", (await node.RunAsync("id", peer.ToString()[..6]).WaitAsync(TestContext.Current.CancellationToken)).Out);
+        Assert.Equal(string.Join(' ', KeyWords.Of(peer)) + "\n", (await node.RunAsync("id", "--words", peer.ToString()[..20].ToUpperInvariant())).Out);
+        var unknown = await node.RunAsync("id", "--words", "zzzzzz");
+        Assert.Equal((1, "error: The running node knows no node whose NodeId begins with 'zzzzzz'; 'dawn peers' lists those it knows.\n"), (unknown.Code, unknown.Error));
+
+        // A key that begins like another: who compares words must know which one is meant.
+        var twin = new NodeId([.. peer.ToArray()[..31], 77]);
+        node.Node.Peers = [.. node.Node.Peers, node.Node.Peers[0] with { Node = twin.ToString() }];
+        var both = await node.RunAsync("id", "--words", peer.ToString()[..40]);
+        Assert.Equal((1, ""), (both.Code, both.Out));
+        Assert.Contains($"{peer}, {twin}", both.Error, StringComparison.Ordinal);
+        CommandRunner.AssertOneLine(both.Error);
     }
 
     [Fact(Timeout = 30_000)]

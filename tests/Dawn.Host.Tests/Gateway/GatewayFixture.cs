@@ -21,9 +21,10 @@ internal sealed class GatewayFixture : IAsyncDisposable
 
     private readonly List<IAsyncDisposable> _clients = [];
     private readonly GatewayMetrics _metrics = new();
+    private readonly TempDirectory _data = new();
     private readonly HttpClientHandler _handler = new() { ServerCertificateCustomValidationCallback = (_, _, _, _) => true };
 
-    private GatewayFixture(GatewaySettings settings, string? ownerToken, WebSocketLimits? limits, TimeProvider? socketTime, string? pages)
+    private GatewayFixture(GatewaySettings settings, string? ownerToken, WebSocketLimits? limits, TimeProvider? socketTime, string? pages, TimeProvider? time)
     {
         Dialer = new(Network, _metrics, TimeProvider.System, NullLogger<LegDialer>.Instance);
         Pool = new(Dialer, TimeProvider.System);
@@ -32,7 +33,7 @@ internal sealed class GatewayFixture : IAsyncDisposable
         Relays = new(Network, Aggregate, Dialer, Pool, _metrics, TimeProvider.System, NullLoggerFactory.Instance);
         Sockets = new(Aggregate, socketTime ?? TimeProvider.System, NullLogger<WebSocketRelays>.Instance, limits);
         Links = new(ServeAsync, TimeProvider.System);
-        Server = new(settings, FakeNetwork.Here, Relays, Sockets, Links, Readiness, () => ownerToken, TimeProvider.System, NullLoggerFactory.Instance, pages);
+        Server = new(settings, FakeNetwork.Here, _data.Open(), Relays, Sockets, Links, Readiness, () => ownerToken, time ?? TimeProvider.System, NullLoggerFactory.Instance, pages);
         Http = new(_handler, disposeHandler: false) { Timeout = Patience };
     }
 
@@ -64,9 +65,9 @@ internal sealed class GatewayFixture : IAsyncDisposable
     public static CancellationToken Stop => TestContext.Current.CancellationToken;
 
     public static async Task<GatewayFixture> StartAsync(
-        CancellationToken stop, GatewaySettings? settings = null, string? ownerToken = null, WebSocketLimits? limits = null, TimeProvider? socketTime = null, string? pages = null)
+        CancellationToken stop, GatewaySettings? settings = null, string? ownerToken = null, WebSocketLimits? limits = null, TimeProvider? socketTime = null, string? pages = null, TimeProvider? time = null)
     {
-        var fixture = new GatewayFixture(settings ?? new("http://127.0.0.1:0"), ownerToken, limits, socketTime, pages);
+        var fixture = new GatewayFixture(settings ?? new("http://127.0.0.1:0"), ownerToken, limits, socketTime, pages, time);
         await fixture.Catalog.StartAsync(stop);
         await fixture.Server.StartAsync(stop);
         return fixture;
@@ -148,5 +149,6 @@ internal sealed class GatewayFixture : IAsyncDisposable
         Http.Dispose();
         _handler.Dispose();
         _metrics.Dispose();
+        _data.Dispose();
     }
 }

@@ -1,4 +1,6 @@
 using System.Net;
+using System.Net.Security;
+using System.Net.WebSockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Dawn.Gateway;
@@ -36,6 +38,9 @@ public sealed class GatewaySettingsTests : IDisposable
         var safe = url.Replace("http:", "https:", StringComparison.Ordinal);
         Assert.Empty(GatewaySettings.Validate(new(safe, Token, new(_pfx, "pw"))));
         Assert.Single(GatewaySettings.Validate(new(safe, "tooshort", new(_pfx, "pw"))));
+        // Without a certificate the node makes one, and the cure says so.
+        Assert.Empty(GatewaySettings.Validate(new(safe, Token)));
+        Assert.Contains(problems, problem => problem.Contains($"write {safe}, and the node makes a certificate", StringComparison.Ordinal));
     }
 
     [Theory]
@@ -48,7 +53,7 @@ public sealed class GatewaySettingsTests : IDisposable
     [Fact]
     public void BadCertificatesAreNamed()
     {
-        Assert.Contains("Dawn:Gateway:Certificate", Assert.Single(GatewaySettings.Validate(new("https://localhost:1"))));
+        Assert.Empty(GatewaySettings.Validate(new("https://localhost:1")));
         Assert.Contains("missing.pem", Assert.Single(GatewaySettings.Validate(new("https://localhost:1", null, new("missing.pem")))));
         Assert.Contains("can't be read", Assert.Single(GatewaySettings.Validate(new("https://localhost:1", null, new(_pfx, "wrong")))));
         Assert.Contains("Token", Assert.Single(GatewaySettings.Validate(new("http://localhost:1", "with space"))));
@@ -70,6 +75,68 @@ public sealed class GatewaySettingsTests : IDisposable
         again.Headers.Authorization = new("Bearer", Token);
         using var taken = await gateway.Http.SendAsync(again, GatewayFixture.Stop);
         Assert.Equal(HttpStatusCode.OK, taken.StatusCode);
+    }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData("https://0.0.0.0:0")]
+    [InlineData("https://[::]:0")]
+    [InlineData("https://127.0.0.1:0")]
+    public async Task WhoeverPinsTheFingerprintReachesAGatewayWithItsOwnCertificate(string url)
+    {
+        await using var gateway = await GatewayFixture.StartAsync(TestContext.Current.CancellationToken, new(url, Token));
+        gateway.Add("first", FakeNetwork.Here);
+        var shown = gateway.Server.Certificate!;
+        Assert.True(shown.SelfMade);
+        Assert.False(GatewayHosts.IsAny(gateway.Server.Url!));
+
+        using var pinning = new HttpClient(new HttpClientHandler
+        {
+            ServerCertificateCustomValidationCallback = (_, certificate, _, errors) =>
+                // Nobody vouches for it; for its name it is good.
+                errors == SslPolicyErrors.RemoteCertificateChainErrors && GatewayCertificateInfo.Of(certificate!, true).Sha256 == shown.Sha256,
+        });
+        using var request = gateway.Request("/mcp/first", "tools/list");
+        request.Headers.Authorization = new("Bearer", Token);
+        using var answer = await pinning.SendAsync(request, GatewayFixture.Stop);
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        Assert.Equal("ok\n", await pinning.GetStringAsync(new Uri(gateway.Server.Url!, "/healthz"), GatewayFixture.Stop));
+        using var page = await pinning.GetAsync(gateway.Server.Url!, GatewayFixture.Stop);
+        Assert.DoesNotContain("Strict-Transport-Security", page.Headers.Select(h => h.Key));
+
+        using var trusting = new HttpClient();
+        await Assert.ThrowsAsync<HttpRequestException>(() => trusting.GetAsync(new Uri(gateway.Server.Url!, "/healthz"), GatewayFixture.Stop));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task OverHttpsThePageMayOpenItsLinkAndForeignPagesMayNot()
+    {
+        await using var gateway = await GatewayFixture.StartAsync(TestContext.Current.CancellationToken, new("https://127.0.0.1:0", Token), pages: Path.GetTempPath());
+        var served = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+        gateway.Serve = async (connection, scheme, _) =>
+        {
+            served.TrySetResult(scheme);
+            await connection.DisposeAsync();
+        };
+        await gateway.Links.StartAsync(GatewayFixture.Stop);
+        var port = gateway.Server.Url!.Port;
+        foreach (var (origin, isOwn) in new[] { ($"http://127.0.0.1:{port}", false), ("https://evil.example", false), ($"https://127.0.0.1:{port}", true) })
+        {
+            using var socket = new ClientWebSocket();
+            socket.Options.RemoteCertificateValidationCallback = (_, certificate, _, _) => GatewayCertificateInfo.Of((X509Certificate2)certificate!, true).Sha256 == gateway.Server.Certificate!.Sha256;
+            socket.Options.SetRequestHeader("Origin", origin);
+            socket.Options.CollectHttpResponseDetails = true;
+            var connecting = socket.ConnectAsync(new Uri($"wss://127.0.0.1:{port}/link"), GatewayFixture.Stop);
+            if (isOwn)
+            {
+                await connecting;
+                Assert.Equal("wss", await served.Task.WaitAsync(GatewayFixture.Patience, GatewayFixture.Stop));
+            }
+            else
+            {
+                await Assert.ThrowsAsync<WebSocketException>(() => connecting);
+                Assert.Equal(HttpStatusCode.Forbidden, socket.HttpStatusCode);
+            }
+        }
     }
 
     [Fact(Timeout = 60_000)]

@@ -22,6 +22,7 @@ public sealed class BackupTests : IDisposable
         using var self = NodeIdentity.Open(directory, "home", null, TimeProvider.System, Entropy.System);
         _node = self.Id;
         directory.WriteText("owner.token", "token\n");
+        directory.WriteText("gateway.pem", "certificate and key\n");
         directory.WriteText("record.sequence", "17\n");
         directory.WriteText("appsettings.json", "{}");
         directory.WriteText("passphrase.cache", "made anew");
@@ -48,8 +49,8 @@ public sealed class BackupTests : IDisposable
         Assert.Equal(0, restore.Code);
         Assert.Contains("Never run it beside the node", restore.Error, StringComparison.Ordinal);
         Assert.Equal($"{_node}\n", (await CommandRunner.RunAsync(["id", "--data", _target], CommandRunner.Actions() with { ReadIdentity = (d, _) => Task.FromResult(global::Dawn.Node.IdVerb.Read(d)) }, cancellationToken: TestContext.Current.CancellationToken)).Out);
-        Assert.Equal(["appsettings.json", "identity.key", "network.json", "owner.token", "record.sequence"], Directory.EnumerateFileSystemEntries(_target).Select(Path.GetFileName).Order(StringComparer.Ordinal));
-        foreach (var name in new[] { "identity.key", "network.json", "owner.token", "appsettings.json" })
+        Assert.Equal(["appsettings.json", "gateway.pem", "identity.key", "network.json", "owner.token", "record.sequence"], Directory.EnumerateFileSystemEntries(_target).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        foreach (var name in new[] { "identity.key", "network.json", "owner.token", "gateway.pem", "appsettings.json" })
         {
             Assert.Equal(File.ReadAllText(Path.Combine(_data, name)), File.ReadAllText(Path.Combine(_target, name)));
             Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Path.Combine(_target, name)));

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using Dawn.Commands;
+using Dawn.Gateway;
 using Dawn.Identity;
 using Dawn.Node.Doctor;
 using Dawn.Tests.Commands;
@@ -53,13 +54,13 @@ public sealed class DoctorTests : IDisposable
         var closed = ((IPEndPoint)free.LocalEndpoint).Port;
         free.Stop();
         var report = await CheckAsync(
-            $"--Dawn:Listen:0=ws://127.0.0.1:{port}", "--Dawn:Netwrok:Name=x", "--Dawn:Network:Secret=password123", "--Dawn:Gateway:TestHooks=true", "--Dawn:Plugins:nosuch:Enabled=true",
+            $"--Dawn:Listen:0=ws://127.0.0.1:{port}", "--Dawn:Netwrok:Name=x", "--Dawn:Network:Secret=password123", "--Dawn:Plugins:nosuch:Enabled=true",
             $"--Dawn:Bootstrap:0=ws://127.0.0.1:{port}", $"--Dawn:Bootstrap:1=ws://127.0.0.1:{closed}", "--Dawn:McpServers:there:Command=sh", "--Dawn:McpServers:gone:Command=no-such-program",
             $"--Dawn:McpServers:far:Url=http://127.0.0.1:{closed}/mcp?key=hunter2", "--Dawn:McpServers:far:Headers:Authorization=hunter2", "--Dawn:Advertise:0=ws://0.0.0.0:1").WaitAsync(TestContext.Current.CancellationToken);
         Assert.False(report.Ok);
         Assert.Contains("Dawn:Listen", Of(report, "listen-port", "fail").Cure, StringComparison.Ordinal);
         Assert.Contains("Netwrok", Of(report, "settings", "fail").Detail, StringComparison.Ordinal);
-        Assert.Equal(["Dawn:Gateway:TestHooks", "Dawn:Plugins:nosuch"], report.Checks.Where(f => f is { Check: "settings", Outcome: "warn" }).Select(f => f.Detail.Split(' ')[0]));
+        Assert.Equal(["Dawn:Plugins:nosuch"], report.Checks.Where(f => f is { Check: "settings", Outcome: "warn" }).Select(f => f.Detail.Split(' ')[0]));
         Of(report, "secret", "fail");
         Of(report, "bootstrap", "ok");
         Of(report, "bootstrap", "warn");
@@ -90,6 +91,24 @@ public sealed class DoctorTests : IDisposable
         Assert.Contains(checks, c => c is ("node", "warn", _) && c.Detail.StartsWith("broken:", StringComparison.Ordinal));
         Assert.Contains(checks, c => c is ("reload", "ok", _));
         Assert.Equal(1, outcome.Code);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task TheGatewaysOwnCertificateIsShown()
+    {
+        string[] https = ["--Dawn:Gateway:Url=https://0.0.0.0:0", "--Dawn:Gateway:Token=0123456789abcdef"];
+        Assert.Contains("at the next start", Of(await CheckAsync(https).WaitAsync(TestContext.Current.CancellationToken), "gateway-certificate", "ok").Detail, StringComparison.Ordinal);
+        string sha256;
+        using (var made = OwnCertificate.Make(_temp.Open(), ["localhost"], DateTimeOffset.UtcNow))
+        {
+            sha256 = GatewayCertificateInfo.Of(made, true).Sha256;
+        }
+
+        Assert.Contains(sha256, Of(await CheckAsync(https).WaitAsync(TestContext.Current.CancellationToken), "gateway-certificate", "ok").Detail, StringComparison.Ordinal);
+        File.SetUnixFileMode(Path.Combine(_temp.Path, OwnCertificate.FileName), (UnixFileMode)0b110_100_000);
+        var report = await CheckAsync(https).WaitAsync(TestContext.Current.CancellationToken);
+        Of(report, "secret-files", "fail");
+        Assert.Contains("Others may read", Of(report, "gateway-certificate", "fail").Detail, StringComparison.Ordinal);
     }
 
     [Fact(Timeout = 60_000)]
