@@ -23,7 +23,7 @@
 /** @typedef {{ from: string, to: string, kind: "link" | "route", transport: string, encryption: string, rttMs: number | null }} GraphLink */
 
 /**
- * @param {{ self: string, home: string | null, isOnline: boolean, roundTrip: number | null, transport: string, nodes: NodeEntry[], agents: AgentEntry[] }} page
+ * @param {{ self: string, home: string | null, isOnline: boolean, roundTrip: number | null, sessions: { node: string, roundTrip: number | null }[], transport: string, nodes: NodeEntry[], agents: AgentEntry[] }} page
  * @param {Facts} facts
  * @returns {{ nodes: GraphNode[], links: GraphLink[] }}
  */
@@ -45,6 +45,13 @@ export function networkOf(page, facts) {
     if (route.kind !== "none" && route.nextHop !== null && route.nextHop !== route.target && !linked.has(route.target) && route.target !== home) {
       linked.add(route.target);
       links.push({ from: route.nextHop, to: route.target, kind: "route", transport: "", encryption: "", rttMs: route.rttMs });
+    }
+  }
+  // What the home node passes on for this page is no way of its own: the page knows that it is there, and how long it takes, end to end.
+  for (const session of page.isOnline ? page.sessions : []) {
+    if (!linked.has(session.node) && session.node !== home) {
+      linked.add(session.node);
+      links.push({ from: home, to: session.node, kind: "route", transport: "", encryption: "sealed", rttMs: session.roundTrip });
     }
   }
 

@@ -11,12 +11,13 @@ import { nodeDetail } from "./nodeDetail.js";
 import { Verifications } from "./verification.js";
 
 /** @typedef {import("../../services/node.js").LightNode} LightNode */
-/** @typedef {Pick<LightNode, "id" | "status" | "roundTrip" | "nodes" | "agents" | "addEventListener" | "removeEventListener">} Node */
+/** @typedef {Pick<LightNode, "id" | "status" | "roundTrip" | "connections" | "nodes" | "agents" | "addEventListener" | "removeEventListener">} Node */
 /** @typedef {import("./model.js").GraphNode} GraphNode */
 
 const maxRows = 500;
 // Registries change hundreds of times a second while a network heals; a person reads no faster than this.
 const pauseMs = 150;
+const refreshMs = 5_000;
 const pluginStates = new Set(["active", "disabled", "failed", "notsupported"]);
 
 /**
@@ -109,6 +110,13 @@ export class DawnNetwork extends HTMLElement {
         void this.#home.open();
       }
     }, { signal });
+    const refreshing = setInterval(() => {
+      if (document.visibilityState === "visible") {
+        this.#home?.refresh();
+        this.#soon();
+      }
+    }, refreshMs);
+    signal.addEventListener("abort", () => clearInterval(refreshing), { once: true });
     this.#soon();
   }
 
@@ -159,7 +167,7 @@ export class DawnNetwork extends HTMLElement {
     const { status } = node;
     this.dataset.status = status.state;
     const told = this.#home?.facts ?? {};
-    const { nodes, links } = networkOf({ self: node.id, home: status.home, isOnline: status.state === "online", roundTrip: node.roundTrip, transport: location.protocol === "https:" ? "wss" : "ws", nodes: node.nodes(), agents: node.agents() }, told);
+    const { nodes, links } = networkOf({ self: node.id, home: status.home, isOnline: status.state === "online", roundTrip: node.roundTrip, sessions: node.connections().sessions, transport: location.protocol === "https:" ? "wss" : "ws", nodes: node.nodes(), agents: node.agents() }, told);
     parts.tabs.mark(this.#tab);
     parts.tabs.count("nodes", nodes.length);
     parts.tabs.count("plugins", told.plugins?.length ?? 0);
