@@ -41,17 +41,20 @@ export function networkOf(page, facts) {
       links.push({ from: home, to: link.node, kind: "link", transport: link.address.split(":")[0], encryption: link.encryption, rttMs: link.rttMs });
     }
   }
+  // End to end, as the page itself measures it; nobody else can tell it for sure.
+  const sessions = new Map((page.isOnline ? page.sessions : []).map(session => [session.node, session]));
   for (const route of facts.routes ?? []) {
     if (route.kind !== "none" && route.nextHop !== null && route.nextHop !== route.target && !linked.has(route.target) && route.target !== home) {
       linked.add(route.target);
-      links.push({ from: route.nextHop, to: route.target, kind: "route", transport: "", encryption: "", rttMs: route.rttMs });
+      const session = sessions.get(route.target);
+      links.push({ from: route.nextHop, to: route.target, kind: "route", transport: "", encryption: session === undefined ? "" : "sealed", rttMs: session?.roundTrip ?? route.rttMs });
     }
   }
-  // What the home node passes on for this page is no way of its own: the page knows that it is there, and how long it takes, end to end.
-  for (const session of page.isOnline ? page.sessions : []) {
-    if (!linked.has(session.node) && session.node !== home) {
-      linked.add(session.node);
-      links.push({ from: home, to: session.node, kind: "route", transport: "", encryption: "sealed", rttMs: session.roundTrip });
+  // What the home node passes on for this page is no way of its own.
+  for (const { node, roundTrip } of sessions.values()) {
+    if (!linked.has(node) && node !== home) {
+      linked.add(node);
+      links.push({ from: home, to: node, kind: "route", transport: "", encryption: "sealed", rttMs: roundTrip });
     }
   }
 

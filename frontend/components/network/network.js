@@ -240,7 +240,7 @@ export class DawnNetwork extends HTMLElement {
       h("th", { scope: "row" }, h("button", { type: "button", class: "field-link", "data-node": node.id, "aria-pressed": String(node.id === this.#chosen), onclick: () => this.choose(node.id) }, h("span", { dir: "auto" }, name)),
         h("span", { class: "field-hint" }, node.kind === "node" ? t("network.agentCount", { count: node.agents.length }) : t(`network.kind.${node.kind}`))),
       h("td", {}, h("span", { class: "dot", "data-status": node.state }), t(`network.state.${node.state}`)),
-      h("td", {}, node.link === null ? "–" : node.link.kind === "route" ? t("network.route") : [node.link.transport, node.link.encryption === "" ? "" : t(`network.encryption.${node.link.encryption}`)].filter(Boolean).join(", ")),
+      h("td", {}, node.link === null ? "–" : [node.link.kind === "route" ? t("network.route") : node.link.transport, node.link.encryption === "" ? "" : t(`network.encryption.${node.link.encryption}`)].filter(Boolean).join(", ")),
       h("td", { dir: "ltr" }, node.link?.rttMs == null ? "–" : milliseconds(node.link.rttMs)),
       h("td", {}, trust === null ? "–" : h("span", { class: "trust-mark", "data-status": trust }, t(`network.trust.${trust}`))));
   }

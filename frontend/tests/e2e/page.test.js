@@ -8,3 +8,5 @@ after(end, { timeout: 30_000 });
 await import("./membership.js");
 await import("./chat.js");
 await import("./tools.js");
+await import("./network.js");
+await import("./served.js");
