@@ -28,6 +28,10 @@
  * @returns {{ nodes: GraphNode[], links: GraphLink[] }}
  */
 export function networkOf(page, facts) {
+  const entries = new Map(page.nodes.map(one => [one.node, one]));
+  const peers = new Map((facts.peers ?? []).map(one => [one.node, one]));
+  // A browser that was closed is nobody to look for, though its record and ways to it are kept for a while.
+  const isClosed = (/** @type {string} */ id) => entries.get(id)?.role === "browser" && id !== page.self && !(peers.has(id) ? peers.get(id)?.state !== "dead" : entries.get(id)?.online);
   /** @type {GraphLink[]} */
   const links = [];
   if (page.home !== null && page.isOnline) {
@@ -44,7 +48,7 @@ export function networkOf(page, facts) {
   // End to end, as the page itself measures it; nobody else can tell it for sure.
   const sessions = new Map((page.isOnline ? page.sessions : []).map(session => [session.node, session]));
   for (const route of facts.routes ?? []) {
-    if (route.kind !== "none" && route.nextHop !== null && route.nextHop !== route.target && !linked.has(route.target) && route.target !== home) {
+    if (route.kind !== "none" && route.nextHop !== null && route.nextHop !== route.target && !linked.has(route.target) && route.target !== home && !isClosed(route.target)) {
       linked.add(route.target);
       const session = sessions.get(route.target);
       links.push({ from: route.nextHop, to: route.target, kind: "route", transport: "", encryption: session === undefined ? "" : "sealed", rttMs: session?.roundTrip ?? route.rttMs });
@@ -57,10 +61,7 @@ export function networkOf(page, facts) {
       links.push({ from: home, to: node, kind: "route", transport: "", encryption: "sealed", rttMs: roundTrip });
     }
   }
-
-  const entries = new Map(page.nodes.map(one => [one.node, one]));
-  const peers = new Map((facts.peers ?? []).map(one => [one.node, one]));
-  const ids = [...new Set([page.self, ...(page.home === null ? [] : [page.home]), ...entries.keys(), ...peers.keys(), ...links.flatMap(link => [link.from, link.to])])];
+  const ids = [...new Set([page.self, ...(page.home === null ? [] : [page.home]), ...[...entries.keys(), ...peers.keys()].filter(id => !isClosed(id)), ...links.flatMap(link => [link.from, link.to])])];
   const nodes = ids.map(id => {
     const [entry, peer] = [entries.get(id), peers.get(id)];
     const isSelf = id === page.self;

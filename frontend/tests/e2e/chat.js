@@ -21,7 +21,7 @@ test("The head says how the network is, how it is sealed, and how the page looks
   const network = page.getByTestId("network");
   assert.equal(await network.getAttribute("data-status"), "online");
   await page.getByTestId("peers").filter({ hasText: /[2-9] peers/ }).waitFor();
-  assert.match(await network.textContent() ?? "", /orchard · decentralized · \d peers/);
+  assert.match(await network.textContent() ?? "", /orchard · hybrid · \d peers/);
   assert.equal(await page.getByTestId("encryption").getAttribute("data-status"), "sealed");
   assert.equal(await page.getByTestId("encryption").textContent(), "End-to-end encrypted");
 
@@ -222,7 +222,14 @@ test("Days are told apart; search finds by words, agent, kind and date, and lead
     const began = Date.now() - count * 60_000;
     await /** @type {any} */ (globalThis).dawnTest.seed(count);
     const midnight = new Date(new Date().toDateString()).getTime();
-    return [midnight - 86_400_000, midnight].map(day => 5 * Math.ceil((day - began) / 60_000 / 5));
+    return [midnight - 86_400_000, midnight].map(day => {
+      let number = Math.ceil((day - began) / 60_000);
+      // Some are calls, and have no text.
+      while (number % 5 !== 0 || [5, 6].includes(number % 16)) {
+        number++;
+      }
+      return number;
+    });
   });
   await say(page, "echo a needle in the hay");
   await last(page, "agent").getByText("a needle in the hay").waitFor();

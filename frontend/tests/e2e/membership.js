@@ -85,7 +85,7 @@ test("A ticket that was used lets nobody else in, and the page says what to do; 
 
 test("Without a ticket, with half of one, with an old one, and with one for a machine: each is told apart", async () => {
   const whole = new URL(await freshAddress()).hash;
-  const member = (await world.home.call("node", "invite", { role: "member" })).ticket;
+  const member = (await world.relay.call("node", "invite", { role: "member" })).ticket;
   for (const [hash, words] of /** @type {const} */ ([["", /^$/], [whole.slice(0, 80), /not a whole ticket/], ["#nonsense", /^$/], [`#${member}`, /refused this ticket/]])) {
     const opened = await openPage(world.browser, `${world.home.origin}/${hash}`);
     await opened.page.getByTestId("ticket-page").getByText("This browser is not in the network yet").waitFor();

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openPage } from "../chromium.mjs";
 import { openAgent, say, last } from "../browser/chat.mjs";
-import { enter, world } from "./world.mjs";
+import { enter, freshAddress, world } from "./world.mjs";
 
 test("All names of this machine lead to one origin; the policy allows the page's own files and nothing else", async () => {
   const { origin } = world.home;
@@ -62,7 +62,7 @@ test("What has a state says so; what only tests use is there where the node is t
   await opened.close();
   // The far node has no such setting.
   assert.doesNotMatch(await (await fetch(`${world.far.origin}/`)).text(), /dawn-test-hooks/);
-  const other = await openPage(world.browser, (await world.far.call("node", "ui")).ui);
+  const other = await openPage(world.browser, await freshAddress(world.far));
   await other.page.locator("[data-testid=network][data-status=online]").waitFor();
   assert.equal(await other.page.evaluate(() => typeof /** @type {any} */ (globalThis).dawnTest), "undefined");
   await other.close();

@@ -2,7 +2,7 @@
 //
 //   page ── home ── relay ── far: "desk"
 //
-// Home and far listen nowhere: all that they say to each other goes through the relay.
+// Home and far listen nowhere: all that they say to each other goes through the relay, which is their hub.
 import { fileURLToPath } from "node:url";
 import { launch, openPage } from "../chromium.mjs";
 import { DawnNode, dataDirectory, eventually } from "./nodes.mjs";
@@ -20,15 +20,14 @@ const homeData = dataDirectory("home");
 export const world = /** @type {any} */ ({});
 
 /** @param {string} [url] The gateway's, where it is the second start. */
-// It tells others of an address where nothing listens: without any it could invite nobody.
-const startHome = (url = "http://127.0.0.1:0") => DawnNode.start({ "Bootstrap:0": world.relay.at, "Gateway:Url": url, "Gateway:TestHooks": true, "Advertise:0": "ws://127.0.0.1:9", "Plugins:first:Enabled": true }, homeData);
+const startHome = (url = "http://127.0.0.1:0") => DawnNode.start({ Mode: "hybrid", "Hubs:0": world.relay.at, "Gateway:Url": url, "Gateway:TestHooks": true, "Plugins:first:Enabled": true }, homeData);
 
 export async function begin() {
   const browser = launch();
-  world.relay = await DawnNode.start({ "Listen:0": "ws://127.0.0.1:0" });
+  world.relay = await DawnNode.start({ Mode: "centralized", "Listen:0": "ws://127.0.0.1:0", "Gateway:Url": "http://127.0.0.1:0" });
   [world.home, world.far, world.browser] = await Promise.all([
     startHome(),
-    DawnNode.start({ "Bootstrap:0": world.relay.at, "Gateway:Url": "http://127.0.0.1:0", "Plugins:text:Enabled": true, ...deskAs("desk", "Front desk") }),
+    DawnNode.start({ Mode: "hybrid", "Hubs:0": world.relay.at, "Gateway:Url": "http://127.0.0.1:0", "Plugins:text:Enabled": true, ...deskAs("desk", "Front desk") }),
     browser,
   ]);
   await eventually("home knows the desk", async () => (await world.home.call("node", "agents")).agents.some((/** @type {any} */ one) => one.agent === "desk" && one.online && one.tools.includes("chat")));
@@ -44,8 +43,8 @@ export async function restartHome() {
   world.home = await startHome(world.home.origin);
 }
 
-/** The page's address with a fresh ticket. @returns {Promise<string>} */
-export const freshAddress = async () => (await world.home.call("node", "ui")).ui;
+/** The page's address with a fresh ticket. @param {DawnNode} [node] @returns {Promise<string>} */
+export const freshAddress = async (node = world.home) => (await node.call("node", "ui")).ui;
 
 /** Lets the desk go on, and tells what happened there. @param {{ steps?: number, change?: boolean, more?: boolean }} [what] @returns {Promise<{ said: string[], cancelled: string[], waiting: number }>} */
 export const steer = what => world.far.call("desk", "steer", what);
