@@ -29,6 +29,8 @@ import { openStore } from "./store.js";
 // Long enough to cost the network little, and short enough that a closed page is forgotten soon.
 const recordLifetime = 3_600_000;
 const callerId = "page";
+// Whoever sits before a page is its owner, as whoever types is of a machine's node: a node that lists this page among its owners takes orders from it.
+const ownerId = "owner";
 
 /** Events: `status`, `agents` (any change of nodes and agents). */
 export class LightNode extends EventTarget {
@@ -145,7 +147,18 @@ export class LightNode extends EventTarget {
     await this.whenOnline(options.signal);
     const { target, agent } = this.resolve(address);
     const session = await abortable(this.#sessions.get(target), options.signal);
-    return McpClient.connect(session.openChannel(agent, callerId), { runtime: this.#runtime, ...options });
+    return McpClient.connect(session.openChannel(agent, agent === "node" ? ownerId : callerId), { runtime: this.#runtime, ...options });
+  }
+
+  /** What a neighbour says of who is there: it has seen what was told before this page came. @param {readonly { node: string, state: string }[]} peers */
+  hearOf(peers) {
+    for (const { node, state } of peers) {
+      if (state === "dead") {
+        this.#registry?.isGone(node);
+      } else if (state === "connected" || state === "known") {
+        this.#registry?.isAlive(node);
+      }
+    }
   }
 
   /** What an address means now. @param {string} address @throws {DawnError} */

@@ -116,6 +116,14 @@ export class Registry extends EventTarget {
     }
   }
 
+  /** The node is gone, as far as whoever tells it knows; a newer record of it says that it is back. @param {string} node */
+  isGone(node) {
+    const record = this.#records.get(node);
+    if (record !== undefined && this.isOnline(node)) {
+      this.#bury(node, record.sequence);
+    }
+  }
+
   close() {
     this.#runtime.clearTimer(this.#timer);
     this.#runtime.clearTimer(this.#telling);

@@ -108,9 +108,10 @@ export class Conversation extends EventTarget {
     this.dispatchEvent(new Event("waiting"));
   }
 
-  /** Says that a reply is whole. @param {Message} message */
+  /** Says that a reply is whole, and writes it: whoever has read it finds it again, however soon the page is left. @param {Message} message */
   finish(message) {
     this.dispatchEvent(new CustomEvent("finish", { detail: message }));
+    void this.settle().catch(error => console.error(error));
   }
 
   async clear() {

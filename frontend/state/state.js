@@ -53,7 +53,7 @@ export class State {
     this.drawer.value = null;
   }
 
-  // The mode and the peers are the home node's to tell; a page has one link, and no routing.
+  // The mode and the peers are the home node's to tell; a page has one link, and no routing. So is who went before the page came: records outlive their nodes.
   async #ask() {
     const { home, state } = this.status.value;
     if (state !== "online" || home === null) {
@@ -61,9 +61,12 @@ export class State {
     }
     try {
       const client = await this.agents.client(`${home}:node`);
-      const { structuredContent: status } = await client.callTool("status", {}, { timeout: 10_000 });
+      const [{ structuredContent: status }, { structuredContent: known }] = await Promise.all(["status", "peers"].map(tool => client.callTool(tool, {}, { timeout: 10_000 })));
       if (typeof status?.mode === "string") {
         this.network.value = { mode: status.mode, peers: Number(status.peersConnected ?? 0), version: String(status.version ?? "") };
+      }
+      if (Array.isArray(known?.peers)) {
+        this.node.hearOf(known.peers);
       }
     } catch {
       // Not allowed, or the link went: what is known stays shown, and the next round asks again.

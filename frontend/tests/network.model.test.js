@@ -69,7 +69,7 @@ test("A key is unverified, verified, or another than was compared at its place",
 
 test("The network: this page at its home, neighbours by links, others by routes", () => {
   const page = {
-    self: anna, home: bert, isOnline: true, roundTrip: 1.5, transport: "ws",
+    self: anna, home: bert, isOnline: true, roundTrip: 1.5, transport: "ws", sessions: [{ node: bert, roundTrip: 1 }, { node: "d".repeat(52), roundTrip: 8 }, { node: "e".repeat(52), roundTrip: null }],
     nodes: [{ node: bert, role: /** @type {any} */ ("member"), online: true, isHome: true, isSelf: false, encryption: "required", addresses: ["ws://b"], agents: 1 }], agents: [],
   };
   const dora = "d".repeat(52);
@@ -77,10 +77,10 @@ test("The network: this page at its home, neighbours by links, others by routes"
     status: { mode: "hybrid", encryption: "required" },
     links: [{ node: anna, address: "ws://page", direction: "in", encryption: "sealed", rttMs: 2 }, { node: carl, address: "tcp://c:1", direction: "out", encryption: "clear", rttMs: 3 }],
     peers: [{ node: carl, state: "connected", addresses: ["tcp://c:1"], transport: "tcp", encryption: "clear", rttMs: 3 }, { node: dora, state: "known", addresses: [], transport: null, encryption: null, rttMs: null }],
-    routes: [{ target: dora, nextHop: carl, kind: "relay", rttMs: 9 }, { target: carl, nextHop: carl, kind: "direct", rttMs: 3 }],
+    routes: [{ target: dora, nextHop: carl, kind: "relay", rttMs: 9 }, { target: "f".repeat(52), nextHop: carl, kind: "found", rttMs: 7 }, { target: carl, nextHop: carl, kind: "direct", rttMs: 3 }],
   });
-  assert.deepEqual(links.map(link => [link.from[0], link.to[0], link.kind, link.transport, link.encryption, link.rttMs]), [["a", "b", "link", "ws", "sealed", 1.5], ["b", "c", "link", "tcp", "clear", 3], ["c", "d", "route", "", "", 9]]);
-  assert.deepEqual(nodes.map(node => [node.id[0], node.kind, node.state, node.mode, isUp(node)]), [["a", "self", "online", "", true], ["b", "home", "online", "hybrid", true], ["c", "node", "connected", "", true], ["d", "node", "known", "", true]]);
+  assert.deepEqual(links.map(link => [link.from[0], link.to[0], link.kind, link.transport, link.encryption, link.rttMs]), [["a", "b", "link", "ws", "sealed", 1.5], ["b", "c", "link", "tcp", "clear", 3], ["c", "d", "route", "", "sealed", 8], ["c", "f", "route", "", "", 7], ["b", "e", "route", "", "sealed", null]]);
+  assert.deepEqual(nodes.map(node => [node.id[0], node.kind, node.state, node.mode, isUp(node)]), [["a", "self", "online", "", true], ["b", "home", "online", "hybrid", true], ["c", "node", "connected", "", true], ["d", "node", "known", "", true], ["f", "node", "offline", "", false], ["e", "node", "offline", "", false]]);
   assert.equal(networkOf({ ...page, home: null, isOnline: false, nodes: [] }, {}).nodes.length, 1);
 });
 

@@ -141,6 +141,20 @@ test("who is suspected and refutes nothing is gone after a while", async () => {
   await settle();
 });
 
+test("who went before the page came is gone by a neighbour's word, until a newer record", async () => {
+  const { registry: table } = await registry();
+  const b = text("B NodeId as text");
+  table.isGone(b);
+  await table.offer(hex("B record"));
+  assert.ok(table.isOnline(b), "nothing is kept of whom nobody knows");
+  table.isGone(b);
+  assert.ok(!table.isOnline(b));
+  await table.offer(await newer("B", epoch + 1));
+  assert.ok(table.isOnline(b));
+  table.close();
+  await settle();
+});
+
 test("a summary is answered by one of the other form, and nothing else is", () => {
   assert.deepEqual(askForAll(concat(Uint8Array.of(1, 1, 1), new Uint8Array(32))), concat(Uint8Array.of(1, 1, 0), new Uint8Array(32)));
   assert.deepEqual(askForAll(concat(Uint8Array.of(1, 1, 0), new Uint8Array(32)))?.[2], 1);

@@ -27,6 +27,8 @@ export class MessageList {
   #follow = new AbortController();
   #frame = 0;
   #isPinned = true;
+  /** Where it was scrolled to by itself. */
+  #at = 0;
   #missed = 0;
   #firstUnread = 0;
   #resize;
@@ -125,7 +127,8 @@ export class MessageList {
 
   #onScroll() {
     const { scrollTop, scrollHeight, clientHeight } = this.list;
-    this.#isPinned = scrollHeight - scrollTop - clientHeight < nearEnd;
+    // What grows moves the end away, and not the person: whoever was at the end leaves it by scrolling up alone.
+    this.#isPinned = scrollHeight - scrollTop - clientHeight < nearEnd || this.#isPinned && scrollTop >= this.#at;
     this.#schedule();
   }
 
@@ -172,6 +175,7 @@ export class MessageList {
     if (Math.abs(wanted - list.scrollTop) >= 1) {
       list.scrollTop = wanted;
     }
+    this.#at = list.scrollTop;
     this.#tellNewer();
     if (this.#isPinned && document.visibilityState === "visible" && this.#conversation !== null) {
       this.#missed = 0;

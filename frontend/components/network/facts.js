@@ -65,6 +65,14 @@ export class HomeFacts extends EventTarget {
     return result?.structuredContent ?? JSON.parse(result?.content?.[0]?.text ?? "null");
   }
 
+  /** Reads what changes without being told: how long the ways are. */
+  refresh() {
+    if (this.connection.state === "ready") {
+      void this.#read("links");
+      void this.#read("routes");
+    }
+  }
+
   close() {
     this.#until.abort();
     this.connection.close();
@@ -80,7 +88,7 @@ export class HomeFacts extends EventTarget {
     try {
       const answer = await (await this.connection.open()).request("resources/read", { uri: scheme + name });
       const value = JSON.parse(answer?.contents?.[0]?.text ?? "null");
-      this.facts = { ...this.facts, [name]: name === "status" ? value : Array.isArray(value?.[name]) ? value[name] : [] };
+      this.facts = { ...this.facts, [name]: name === "status" ? value ?? undefined : Array.isArray(value?.[name]) ? value[name] : [] };
       delete this.refusals[name];
     } catch (error) {
       this.refusals[name] = error instanceof Error ? error.message : String(error);

@@ -10,12 +10,9 @@ import { layout, maxDrawn } from "./layout.js";
 
 /** @typedef {{ width: number, height: number, margin: number }} Area */
 
-/** @type {Area} */
-const wide = { width: 800, height: 440, margin: 56 };
-// What is drawn for a desk is too small to read on a phone.
-/** @type {Area} */
-const narrow = { width: 420, height: 400, margin: 56 };
-const narrowBelow = 540;
+// About as large as where it is drawn: what is drawn for a desk is too small to read on a phone. The narrowest first.
+/** @type {readonly (Area & { name: string, below: number })[]} */
+const areas = [{ name: "narrow", width: 420, height: 400, margin: 56, below: 540 }, { name: "medium", width: 600, height: 380, margin: 56, below: 720 }, { name: "wide", width: 800, height: 440, margin: 56, below: Infinity }];
 const glideMs = 400;
 
 export class Graph {
@@ -30,7 +27,7 @@ export class Graph {
   #lineLayer = svg("g", {});
   #nodeLayer = svg("g", {});
   #picture = svg("svg", { class: "graph", role: "img" }, this.#lineLayer, this.#nodeLayer);
-  #area = wide;
+  #area = areas[areas.length - 1];
   /** @type {(() => void) | null} */
   #again = null;
   #watch = new ResizeObserver(() => this.#areaNow() !== this.#area && this.#again?.());
@@ -48,7 +45,7 @@ export class Graph {
   show(nodes, links, nameOf, trustOf, chosen) {
     this.#again = () => this.show(nodes, links, nameOf, trustOf, chosen);
     this.#area = this.#areaNow();
-    set(this.#picture, { viewBox: `0 0 ${this.#area.width} ${this.#area.height}`, "data-area": this.#area === narrow ? "narrow" : "wide" });
+    set(this.#picture, { viewBox: `0 0 ${this.#area.width} ${this.#area.height}`, "data-area": this.#area.name });
     // The nearest first: they are drawn where there are too many.
     const ordered = [...nodes].sort((a, b) => rank(a) - rank(b)).slice(0, maxDrawn);
     const drawn = new Set(ordered.map(node => node.id));
@@ -88,7 +85,7 @@ export class Graph {
 
   #areaNow() {
     const { clientWidth } = this.element;
-    return clientWidth > 0 && clientWidth < narrowBelow ? narrow : wide;
+    return clientWidth === 0 ? areas[areas.length - 1] : /** @type {typeof areas[0]} */ (areas.find(area => clientWidth < area.below));
   }
 
   /** @param {string} id */

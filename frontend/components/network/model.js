@@ -23,11 +23,15 @@
 /** @typedef {{ from: string, to: string, kind: "link" | "route", transport: string, encryption: string, rttMs: number | null }} GraphLink */
 
 /**
- * @param {{ self: string, home: string | null, isOnline: boolean, roundTrip: number | null, transport: string, nodes: NodeEntry[], agents: AgentEntry[] }} page
+ * @param {{ self: string, home: string | null, isOnline: boolean, roundTrip: number | null, sessions: { node: string, roundTrip: number | null }[], transport: string, nodes: NodeEntry[], agents: AgentEntry[] }} page
  * @param {Facts} facts
  * @returns {{ nodes: GraphNode[], links: GraphLink[] }}
  */
 export function networkOf(page, facts) {
+  const entries = new Map(page.nodes.map(one => [one.node, one]));
+  const peers = new Map((facts.peers ?? []).map(one => [one.node, one]));
+  // A browser that was closed is nobody to look for, though its record and ways to it are kept for a while.
+  const isClosed = (/** @type {string} */ id) => entries.get(id)?.role === "browser" && id !== page.self && !(peers.has(id) ? peers.get(id)?.state !== "dead" : entries.get(id)?.online);
   /** @type {GraphLink[]} */
   const links = [];
   if (page.home !== null && page.isOnline) {
@@ -41,16 +45,23 @@ export function networkOf(page, facts) {
       links.push({ from: home, to: link.node, kind: "link", transport: link.address.split(":")[0], encryption: link.encryption, rttMs: link.rttMs });
     }
   }
+  // End to end, as the page itself measures it; nobody else can tell it for sure.
+  const sessions = new Map((page.isOnline ? page.sessions : []).map(session => [session.node, session]));
   for (const route of facts.routes ?? []) {
-    if (route.kind !== "none" && route.nextHop !== null && route.nextHop !== route.target && !linked.has(route.target) && route.target !== home) {
+    if (route.kind !== "none" && route.nextHop !== null && route.nextHop !== route.target && !linked.has(route.target) && route.target !== home && !isClosed(route.target)) {
       linked.add(route.target);
-      links.push({ from: route.nextHop, to: route.target, kind: "route", transport: "", encryption: "", rttMs: route.rttMs });
+      const session = sessions.get(route.target);
+      links.push({ from: route.nextHop, to: route.target, kind: "route", transport: "", encryption: session === undefined ? "" : "sealed", rttMs: session?.roundTrip ?? route.rttMs });
     }
   }
-
-  const entries = new Map(page.nodes.map(one => [one.node, one]));
-  const peers = new Map((facts.peers ?? []).map(one => [one.node, one]));
-  const ids = [...new Set([page.self, ...(page.home === null ? [] : [page.home]), ...entries.keys(), ...peers.keys(), ...links.flatMap(link => [link.from, link.to])])];
+  // What the home node passes on for this page is no way of its own.
+  for (const { node, roundTrip } of sessions.values()) {
+    if (!linked.has(node) && node !== home) {
+      linked.add(node);
+      links.push({ from: home, to: node, kind: "route", transport: "", encryption: "sealed", rttMs: roundTrip });
+    }
+  }
+  const ids = [...new Set([page.self, ...(page.home === null ? [] : [page.home]), ...[...entries.keys(), ...peers.keys()].filter(id => !isClosed(id)), ...links.flatMap(link => [link.from, link.to])])];
   const nodes = ids.map(id => {
     const [entry, peer] = [entries.get(id), peers.get(id)];
     const isSelf = id === page.self;

@@ -11,12 +11,13 @@ import { nodeDetail } from "./nodeDetail.js";
 import { Verifications } from "./verification.js";
 
 /** @typedef {import("../../services/node.js").LightNode} LightNode */
-/** @typedef {Pick<LightNode, "id" | "status" | "roundTrip" | "nodes" | "agents" | "addEventListener" | "removeEventListener">} Node */
+/** @typedef {Pick<LightNode, "id" | "status" | "roundTrip" | "connections" | "nodes" | "agents" | "addEventListener" | "removeEventListener">} Node */
 /** @typedef {import("./model.js").GraphNode} GraphNode */
 
 const maxRows = 500;
 // Registries change hundreds of times a second while a network heals; a person reads no faster than this.
 const pauseMs = 150;
+const refreshMs = 5_000;
 const pluginStates = new Set(["active", "disabled", "failed", "notsupported"]);
 
 /**
@@ -109,6 +110,13 @@ export class DawnNetwork extends HTMLElement {
         void this.#home.open();
       }
     }, { signal });
+    const refreshing = setInterval(() => {
+      if (document.visibilityState === "visible") {
+        this.#home?.refresh();
+        this.#soon();
+      }
+    }, refreshMs);
+    signal.addEventListener("abort", () => clearInterval(refreshing), { once: true });
     this.#soon();
   }
 
@@ -159,7 +167,7 @@ export class DawnNetwork extends HTMLElement {
     const { status } = node;
     this.dataset.status = status.state;
     const told = this.#home?.facts ?? {};
-    const { nodes, links } = networkOf({ self: node.id, home: status.home, isOnline: status.state === "online", roundTrip: node.roundTrip, transport: location.protocol === "https:" ? "wss" : "ws", nodes: node.nodes(), agents: node.agents() }, told);
+    const { nodes, links } = networkOf({ self: node.id, home: status.home, isOnline: status.state === "online", roundTrip: node.roundTrip, sessions: node.connections().sessions, transport: location.protocol === "https:" ? "wss" : "ws", nodes: node.nodes(), agents: node.agents() }, told);
     parts.tabs.mark(this.#tab);
     parts.tabs.count("nodes", nodes.length);
     parts.tabs.count("plugins", told.plugins?.length ?? 0);
@@ -232,7 +240,7 @@ export class DawnNetwork extends HTMLElement {
       h("th", { scope: "row" }, h("button", { type: "button", class: "field-link", "data-node": node.id, "aria-pressed": String(node.id === this.#chosen), onclick: () => this.choose(node.id) }, h("span", { dir: "auto" }, name)),
         h("span", { class: "field-hint" }, node.kind === "node" ? t("network.agentCount", { count: node.agents.length }) : t(`network.kind.${node.kind}`))),
       h("td", {}, h("span", { class: "dot", "data-status": node.state }), t(`network.state.${node.state}`)),
-      h("td", {}, node.link === null ? "–" : node.link.kind === "route" ? t("network.route") : [node.link.transport, node.link.encryption === "" ? "" : t(`network.encryption.${node.link.encryption}`)].filter(Boolean).join(", ")),
+      h("td", {}, node.link === null ? "–" : [node.link.kind === "route" ? t("network.route") : node.link.transport, node.link.encryption === "" ? "" : t(`network.encryption.${node.link.encryption}`)].filter(Boolean).join(", ")),
       h("td", { dir: "ltr" }, node.link?.rttMs == null ? "–" : milliseconds(node.link.rttMs)),
       h("td", {}, trust === null ? "–" : h("span", { class: "trust-mark", "data-status": trust }, t(`network.trust.${trust}`))));
   }

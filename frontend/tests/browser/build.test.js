@@ -59,7 +59,7 @@ test("the built page starts with few requests and few bytes, and can start again
     await offline.goto(url);
     await offline.getByTestId("ticket-page").waitFor();
     await offline.evaluate(async () => { await navigator.serviceWorker.ready; });
-    await offline.waitForFunction("navigator.serviceWorker.controller !== null");
+    await offline.waitForFunction(() => navigator.serviceWorker.controller !== null);
     await second.setOffline(true);
     await offline.reload();
     await offline.getByTestId("ticket-page").waitFor();

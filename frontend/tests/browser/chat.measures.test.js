@@ -24,7 +24,7 @@ for (const scheme of /** @type {const} */ (["light", "dark"])) {
       await page.locator("article[data-from=agent][data-status=done]").waitFor();
       await last(page, "agent").locator(".hljs-keyword").first().waitFor();
       await page.evaluate("dawnTest.seed(40)");
-      await page.waitForTimeout(300);
+      await page.locator("article[aria-setsize='42']").last().waitFor();
       await assertAccessible(page);
       await screenshot(page, `chat-${scheme}-${width}`);
       await page.getByRole("button", { name: "Help" }).click();

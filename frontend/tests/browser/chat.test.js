@@ -10,6 +10,22 @@ after(() => app.close());
 
 const fake = (/** @type {import("playwright-core").Page} */ page, /** @type {string} */ script) => page.evaluate(script);
 
+/** Waits for so many calls. A function, as a text would be evaluated again and again, which the page's policy refuses. @param {import("playwright-core").Page} page @param {"calls" | "cancelled"} what @param {number} wanted */
+const count = (page, what, wanted) => page.waitForFunction(([what, wanted]) => /** @type {any} */ (globalThis).fake[what].length === wanted, /** @type {const} */ ([what, wanted]));
+
+/** Waits until so many messages are kept, none of them unfinished. @param {import("playwright-core").Page} page @param {number} wanted */
+const written = (page, wanted) => page.waitForFunction(wanted => new Promise((resolve, reject) => {
+  const opening = indexedDB.open("dawn-chat");
+  opening.onerror = () => reject(opening.error);
+  opening.onsuccess = () => {
+    const reading = opening.result.transaction("messages").objectStore("messages").getAll();
+    reading.onsuccess = () => {
+      opening.result.close();
+      resolve(reading.result.filter(message => message.status !== "streaming").length === wanted);
+    };
+  };
+}), wanted);
+
 test("a ticket in the address is taken and leaves no trace", { timeout: 60_000 }, async () => {
   const { page, close } = await app.open("/#dawn1-abc");
   await page.locator(".agent").first().waitFor();
@@ -63,7 +79,7 @@ test("an agent without chat is talked to by its tools", { timeout: 60_000 }, asy
   for (const line of ["/roll 3d6", "/roll dice=3d6 times=2", '/roll {"dice":"3d6"}']) {
     await say(page, line);
   }
-  await page.waitForFunction("fake.calls.length === 3");
+  await count(page, "calls", 3);
   assert.deepEqual((/** @type {any[]} */ (await fake(page, "fake.calls"))).map(call => call.args), [{ dice: "3d6" }, { dice: "3d6", times: 2 }, { dice: "3d6" }]);
   await last(page, "agent").locator("strong", { hasText: "11" }).waitFor();
   await say(page, "/table");
@@ -82,7 +98,7 @@ test("a long call shows how far it is, and a cancel cancels it", { timeout: 60_0
   await say(page, "/slow");
   await page.locator("progress").waitFor();
   await page.getByTestId("cancel").first().click();
-  await page.waitForFunction("fake.cancelled.length > 0");
+  await count(page, "cancelled", 1);
   await page.locator("article[data-from=me][data-status=cancelled]").waitFor();
   assert.deepEqual(await fake(page, "fake.cancelled"), ["slow"]);
   await close();
@@ -145,7 +161,7 @@ test("files are shown before they are sent, and go as content or as text", { tim
   await page.locator(".previews img").waitFor();
   assert.equal(await page.locator(".previews li").count(), 2);
   await say(page, "Look.");
-  await page.waitForFunction("fake.calls.length === 1");
+  await count(page, "calls", 1);
   const [{ args }] = /** @type {any[]} */ (await fake(page, "fake.calls"));
   assert.deepEqual(args.attachments.map((/** @type {any} */ one) => one.type), ["image", "resource"]);
   assert.equal(args.attachments[1].resource.text, "words");
@@ -214,7 +230,7 @@ test("history is there again after a reload", { timeout: 60_000 }, async () => {
   await openAgent(page, "Assistant");
   await say(page, "echo remember me");
   await page.locator("article[data-from=agent][data-status=done]").waitFor();
-  await page.waitForTimeout(600); // replies are written after a pause
+  await written(page, 2);
   await page.reload();
   await openAgent(page, "Assistant");
   await last(page, "agent").getByText("remember me").waitFor();

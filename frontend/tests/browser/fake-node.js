@@ -78,6 +78,7 @@ export class LightNode extends EventTarget {
   }
 
   async whenOnline() {}
+  hearOf() {}
   retry() { this.set("online"); }
   async takeOver() { this.set("online"); }
   async close() {}
@@ -94,6 +95,9 @@ function client(name) {
     async callTool(tool, args, { signal, onProgress } = {}) {
       if (tool === "status") {
         return { content: [], structuredContent: { mode: "decentralized", peersConnected: 2, version: "0.1.0" } };
+      }
+      if (tool === "peers") {
+        return { content: [], structuredContent: { peers: [] } };
       }
       fake.calls.push({ agent: name, tool, args });
       if (fake.failing[tool] !== undefined) {

@@ -1,11 +1,11 @@
-// The product's pages in a real browser: its files and policy from a small server, one Chromium, and a test that fails on whatever the page complained about.
-import { readFileSync } from "node:fs";
+// Parts of the product in a real browser: its files and policy from a small server, and one Chromium.
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
-import assert from "node:assert/strict";
-import { chromium } from "playwright-core";
+import { launch, openPage } from "../chromium.mjs";
+
+export { accessibilityFaults, assertAccessible, assertNoOverflow, launch, screenshot } from "../chromium.mjs";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const modules = join(root, "node_modules");
@@ -86,22 +86,7 @@ async function send(path, response) {
   }
 }
 
-/** Starts Chromium; a test file needs one. */
-export const launch = () => chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
-
-/**
- * @typedef {object} PageOptions
- * @property {number} [width]
- * @property {number} [height]
- * @property {"light" | "dark"} [scheme]
- * @property {boolean} [reducedMotion]
- * @property {boolean} [forcedColors]
- * @property {string} [locale]
- * @property {(string | RegExp)[]} [expected] Complaints that the test means to provoke.
- */
+/** @typedef {import("../chromium.mjs").PageOptions} PageOptions */
 
 /**
  * A server and a browser together.
@@ -109,66 +94,9 @@ export const launch = () => chromium.launch({
  */
 export async function start(options) {
   const [server, browser] = await Promise.all([serve(options), launch()]);
-  /**
-   * Opens a page in a context of its own. `check()` fails where it logged an error or broke the policy; `close()` checks too.
-   * @param {string} path @param {PageOptions} [options]
-   */
-  async function open(path, { width = 1280, height = 800, scheme = "light", reducedMotion = true, forcedColors = false, locale = "en", expected = [] } = {}) {
-    const context = await browser.newContext({
-      viewport: { width, height }, colorScheme: scheme, reducedMotion: reducedMotion ? "reduce" : "no-preference", forcedColors: forcedColors ? "active" : "none", locale,
-    });
-    const page = await context.newPage();
-    /** @type {string[]} */
-    const complaints = [];
-    page.on("console", message => {
-      if (message.type() === "error") {
-        complaints.push(`${message.text()} (${message.location().url})`);
-      }
-    });
-    page.on("pageerror", error => complaints.push(error.stack ?? error.message));
-    await page.exposeBinding("reportViolation", (_, text) => complaints.push(text));
-    await page.addInitScript(() => document.addEventListener("securitypolicyviolation", event =>
-      /** @type {any} */ (globalThis).reportViolation(`${event.effectiveDirective} refuses ${event.blockedURI} ${event.sample} (${event.sourceFile}:${event.lineNumber})`)));
-    await page.goto(server.url + path);
-    const check = () => assert.deepEqual(complaints.filter(text => !expected.some(one => typeof one === "string" ? text.includes(one) : one.test(text))), [], "the page complained");
-    const close = async () => {
-      await context.close();
-      check();
-    };
-    return { page, context, complaints, check, close };
-  }
   const close = async () => {
     await browser.close();
     await server.close();
   };
-  return { url: server.url, browser, open, close };
-}
-
-const axe = readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8");
-
-/** What axe-core finds wrong, in words; nothing where all is well. @param {import("playwright-core").Page} page @param {string} [within] A selector. @returns {Promise<string[]>} */
-export async function accessibilityFaults(page, within) {
-  // By the debugger, as the policy forbids foreign scripts.
-  await page.evaluate(`globalThis.axe === undefined && (() => { ${axe} })()`);
-  const violations = await page.evaluate(within => /** @type {any} */ (globalThis).axe.run(within ?? document, {
-    preload: false, // it would copy styles into elements, which the policy refuses
-    runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-  }).then((/** @type {any} */ result) => result.violations), within);
-  return violations.flatMap((/** @type {any} */ violation) => violation.nodes.map((/** @type {any} */ node) => `${violation.id}: ${node.target.join(" ")}: ${node.failureSummary}`));
-}
-
-/** @param {import("playwright-core").Page} page @param {string} [within] */
-export const assertAccessible = async (page, within) => assert.deepEqual(await accessibilityFaults(page, within), []);
-
-/** No page is wider than its window: WCAG 1.4.10. @param {import("playwright-core").Page} page */
-export async function assertNoOverflow(page) {
-  const { wide, width } = await page.evaluate(() => ({ wide: document.documentElement.scrollWidth, width: document.documentElement.clientWidth }));
-  assert.ok(wide <= width, `the page is ${wide} px wide in ${width}`);
-}
-
-/** Keeps a picture where `SCREENSHOTS` names a directory. @param {import("playwright-core").Page} page @param {string} name */
-export async function screenshot(page, name) {
-  if (process.env.SCREENSHOTS !== undefined) {
-    await page.screenshot({ path: join(process.env.SCREENSHOTS, `${name}.png`), fullPage: true });
-  }
+  return { url: server.url, browser, open: (/** @type {string} */ path, /** @type {PageOptions} */ options = {}) => openPage(browser, server.url + path, options), close };
 }

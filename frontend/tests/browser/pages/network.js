@@ -35,6 +35,7 @@ export async function show({ isOwner = false, many = 0 } = {}) {
     /** @type {any} */
     status = { state: "online", node: self, home, network: "home", error: null, retryAt: null, certificateEnds: null };
     entries = [home, anna, bert, carl, dora].map((node, index) => ({ node, role: /** @type {"member"} */ ("member"), online: node !== dora, isHome: node === home, isSelf: false, encryption: node === bert ? "Optional" : "Required", addresses: [`ws://192.0.2.${index + 5}:7610`], agents: node === home ? 1 : 0 }));
+    connections() { return { link: null, sessions: [{ node: carl, epoch: 0, roundTrip: 31 }] }; }
     nodes() { return this.entries; }
     agents() { return [{ address: `${home}:first`, node: home, agent: "first", title: "First steps", tools: ["echo"], online: true, isHome: true }]; }
   }
