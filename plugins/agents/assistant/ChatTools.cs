@@ -41,9 +41,9 @@ internal sealed class ChatTools(AssistantSettings settings, Model model, ToolInd
         var name = caller?.Identity?.Name ?? "";
         var callerNode = caller?.FindFirst("node")?.Value;
         var command = message.Trim();
-        if (command == "/help" || command.StartsWith("/tools", StringComparison.Ordinal))
+        if (command is "/help" or "help" || command.StartsWith("/tools", StringComparison.Ordinal))
         {
-            return command == "/help" ? model.IsConfigured ? Help : $"{Help}\n{NoModel}" : await ListAsync(command["/tools".Length..].Trim(), callerNode, cancellationToken);
+            return command is "/help" or "help" ? model.IsConfigured ? Help : $"{Help}\n{NoModel}" : await ListAsync(command["/tools".Length..].Trim(), callerNode, cancellationToken);
         }
 
         var known = conversations.Of(name, conversation);
