@@ -108,22 +108,7 @@ before(async () => {
   }
   folder = await mkdtemp(join(tmpdir(), "dawn-uploads-"));
   await writeFile(join(folder, "agent.mjs"), agent);
-  node = spawn(program, ["run", "--data", join(folder, "data"), "--Dawn:Listen:0=", "--Dawn:Gateway:Url=http://127.0.0.1:0", "--Dawn:Plugins:discovery-mdns:Enabled=false",
-    `--Dawn:McpServers:files:Command=${process.execPath}`, `--Dawn:McpServers:files:Args:0=${join(folder, "agent.mjs")}`, "--Dawn:McpServers:files:Title=Files", "--Dawn:McpServers:files:Share=members"], { stdio: ["ignore", "pipe", "pipe"] });
-  let log = "";
-  node.stderr?.on("data", data => log += data);
-  const ready = await new Promise((resolve, reject) => {
-    let output = "";
-    node.stdout?.on("data", data => {
-      output += data;
-      const match = /^ready (\{.*\})$/m.exec(output);
-      if (match !== null) {
-        resolve(JSON.parse(match[1]));
-      }
-    });
-    node.on("exit", () => reject(new Error(`The node ended: ${log}`)));
-  });
-  gateway = Number(new URL(ready.mcp).port);
+  node = await startNode(0);
   browser = await launch();
 });
 
@@ -132,13 +117,39 @@ after(async () => {
     return;
   }
   await browser?.close();
-  if (node !== undefined && node.exitCode === null) {
-    const ended = new Promise(resolve => node.once("exit", resolve));
-    node.kill();
-    await ended;
-  }
+  await endNode("SIGTERM");
   await rm(folder, { recursive: true, force: true });
 });
+
+/** A node with that agent. @param {number} port Of its gateway. */
+async function startNode(port) {
+  const started = spawn(program, ["run", "--data", join(folder, "data"), "--Dawn:Listen:0=", `--Dawn:Gateway:Url=http://127.0.0.1:${port}`, "--Dawn:Plugins:discovery-mdns:Enabled=false",
+    `--Dawn:McpServers:files:Command=${process.execPath}`, `--Dawn:McpServers:files:Args:0=${join(folder, "agent.mjs")}`, "--Dawn:McpServers:files:Title=Files", "--Dawn:McpServers:files:Share=members"], { stdio: ["ignore", "pipe", "pipe"] });
+  let log = "";
+  started.stderr.on("data", data => log += data);
+  const ready = await new Promise((resolve, reject) => {
+    let output = "";
+    started.stdout.on("data", data => {
+      output += data;
+      const match = /^ready (\{.*\})$/m.exec(output);
+      if (match !== null) {
+        resolve(JSON.parse(match[1]));
+      }
+    });
+    started.on("exit", () => reject(new Error(`The node ended: ${log}`)));
+  });
+  gateway = Number(new URL(ready.mcp).port);
+  return started;
+}
+
+/** @param {NodeJS.Signals} signal */
+async function endNode(signal) {
+  if (node !== undefined && node.exitCode === null && node.signalCode === null) {
+    const ended = new Promise(resolve => node.once("exit", resolve));
+    node.kill(signal);
+    await ended;
+  }
+}
 
 /** A fresh address of the page. @returns {Promise<string>} */
 const ticket = () => new Promise((resolve, reject) => {
@@ -306,5 +317,31 @@ test("a reload while a file is on its way sends it once", { skip, timeout: 120_0
   await reply.waitFor({ timeout: patience });
   assert.match(await reply.innerText(), new RegExp(`call ${before + 1} 10000000`));
   assert.equal(await calls(page), before + 2);
+  await close();
+});
+
+test("a node that is killed while a file is on its way gets it anew, once", { skip, timeout: 120_000 }, async () => {
+  const { path, hash } = await makeFile("anew.bin", 10_000_000);
+  const { page, line, close } = await openPage();
+  await page.locator(".composer input[type=file]").setInputFiles(path);
+  const half = new Promise(resolve => {
+    line.onSent = () => {
+      if (line.sent > 6_000_000) {
+        line.onSent = () => {};
+        line.cut();
+        resolve(undefined);
+      }
+    };
+  });
+  await say(page, "Keep this.");
+  await half;
+  await endNode("SIGKILL");
+  node = await startNode(gateway);
+  line.mend();
+  const reply = page.locator("article[data-from=agent][data-status=done]", { hasText: hash });
+  await reply.waitFor({ timeout: patience });
+  // Its agent was started with it.
+  assert.match(await reply.innerText(), /call 1 10000000/);
+  assert.equal(await calls(page), 2);
   await close();
 });
