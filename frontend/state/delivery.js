@@ -13,6 +13,9 @@ const patience = 300_000;
 // Files of more than this take a connection of their own: nothing else waits behind them, and what is cancelled can be left half sent.
 const upload = 1024 * 1024;
 
+// How often what never left whole is begun anew, where its session was lost under a link that is up: the other end was restarted, or was away for too long.
+const maxAttempts = 3;
+
 export class Delivery {
   #node;
   #agents;
@@ -110,14 +113,15 @@ export class Delivery {
     }
   }
 
-  /** @param {Conversation} conversation @param {Message} message */
-  async #deliver(conversation, message) {
+  /** @param {Conversation} conversation @param {Message} message @param {number} [attempt] */
+  async #deliver(conversation, message, attempt = 1) {
     const abort = new AbortController();
     this.#underWay.set(message, abort);
     const { signal } = abort;
     /** @type {Message | null} */
     let reply = null;
     let isWaiting = false;
+    let isAnew = false;
     const wait = (/** @type {boolean} */ waits) => {
       if (waits !== isWaiting) {
         isWaiting = waits;
@@ -166,7 +170,10 @@ export class Delivery {
       await conversation.commit(message, { status: "received" }, false);
       answer({ ...parts(result), progress: null, took: Date.now() - began });
     } catch (error) {
-      await this.#fail(conversation, message, reply, error);
+      isAnew = attempt < maxAttempts && message.status === "sending" && !signal.aborted && this.#node.status.state === "online" && error instanceof DawnError && error.code === "lost";
+      if (!isAnew) {
+        await this.#fail(conversation, message, reply, error);
+      }
     } finally {
       wait(false);
       own?.abandon(); // without effect where it was closed
@@ -175,6 +182,9 @@ export class Delivery {
         conversation.finish(reply);
       }
       conversation.show(message, {});
+    }
+    if (isAnew) {
+      await this.#deliver(conversation, message, attempt + 1);
     }
   }
 

@@ -72,6 +72,7 @@ internal static class DawnConfiguration
             GatewayToken = gateway.Text("Token"),
             GatewayCertificate = gateway.Text("Certificate"),
             GatewayCertificatePassword = gateway.Text("CertificatePassword"),
+            GatewayFileSize = gateway.Size("FileSize") ?? Gateway.GatewaySettings.MaxFileSize,
             GatewayTestHooks = gateway.Flag("TestHooks", false),
             TelemetryEndpoint = telemetry.Value<Uri?>("Endpoint", null, TraceExport.TryParseEndpoint, "the URL of an OTLP collector over HTTP, such as http://127.0.0.1:4318"),
             PluginDirectory = Path.GetFullPath(dawn.Text("PluginDirectory") ?? "plugins", AppContext.BaseDirectory),

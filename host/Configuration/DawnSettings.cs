@@ -24,6 +24,7 @@ internal sealed record DawnSettings
     public required string? GatewayToken { get; init; }
     public required string? GatewayCertificate { get; init; }
     public required string? GatewayCertificatePassword { get; init; }
+    public required long GatewayFileSize { get; init; }
     public required bool GatewayTestHooks { get; init; }
     public required Uri? TelemetryEndpoint { get; init; }
     public required string PluginDirectory { get; init; }

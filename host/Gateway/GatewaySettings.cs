@@ -8,14 +8,23 @@ namespace Dawn.Gateway;
 /// <param name="Token">The bearer token that MCP clients must send; null asks for none, which only loopback allows.</param>
 /// <param name="Certificate">For https; null where the node makes its own.</param>
 /// <param name="TestHooks">Opens what only tests of the pages use.</param>
-internal sealed record GatewaySettings(string? Url, string? Token = null, GatewayCertificate? Certificate = null, bool TestHooks = false)
+/// <param name="FileSize">Bytes of the files of one message of the page together.</param>
+internal sealed record GatewaySettings(string? Url, string? Token = null, GatewayCertificate? Certificate = null, bool TestHooks = false, long FileSize = GatewaySettings.MaxFileSize)
 {
     /// <summary>A token on a network is guessed at by strangers: 128 bits in hexadecimal digits have 32 characters; this is the least that isn't foolish.</summary>
     public const int MinTokenLength = 16;
 
+    /// <summary>A message has 64 MiB, and base64 makes four bytes of three; the rest is for words.</summary>
+    public const long MaxFileSize = 50_000_000;
+
     /// <summary>What is wrong with the settings, one sentence each, with the key and the cure.</summary>
     public static IEnumerable<string> Validate(GatewaySettings settings)
     {
+        if (settings.FileSize is < 1 or > MaxFileSize)
+        {
+            yield return $"Dawn:Gateway:FileSize is {settings.FileSize}; allowed: 1 to {MaxFileSize} bytes, which is what one message can carry";
+        }
+
         if (settings.Url is null)
         {
             yield break;

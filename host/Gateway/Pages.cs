@@ -152,7 +152,7 @@ internal sealed class Pages(string folder, NodeId node, GatewaySettings settings
             : null;
     }
 
-    private string Head() => settings.TestHooks ? """<meta name="dawn-test-hooks" content="true">""" : "";
+    private string Head() => $"""<meta name="dawn-file-size" content="{settings.FileSize}">""" + (settings.TestHooks ? """<meta name="dawn-test-hooks" content="true">""" : "");
 
     // 'self' means the WebSocket too, in browsers that follow CSP level 3; its address is for the others.
     private static string Policy(HttpRequest request) =>

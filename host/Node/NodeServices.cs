@@ -155,5 +155,5 @@ internal static class NodeServices
     public static GatewaySettings GatewayOf(DawnSettings settings) => new(
         settings.GatewayUrl, settings.GatewayToken,
         settings.GatewayCertificate is { } path ? new GatewayCertificate(path, settings.GatewayCertificatePassword) : null,
-        settings.GatewayTestHooks);
+        settings.GatewayTestHooks, settings.GatewayFileSize);
 }

@@ -36,6 +36,7 @@ public sealed partial class DocsTests
         ["Gateway:Token"] = "0123456789abcdef",
         ["Gateway:Certificate"] = "",
         ["Gateway:CertificatePassword"] = "",
+        ["Gateway:FileSize"] = "10 MiB",
         ["Gateway:TestHooks"] = "false",
         ["PluginDirectory"] = "plugins",
         ["Plugins:first:Enabled"] = "true",

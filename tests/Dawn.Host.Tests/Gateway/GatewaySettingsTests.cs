@@ -44,6 +44,14 @@ public sealed class GatewaySettingsTests : IDisposable
     }
 
     [Theory]
+    [InlineData(0, true)]
+    [InlineData(1, false)]
+    [InlineData(50_000_000, false)]
+    [InlineData(50_000_001, true)]
+    public void FilesAreAsLargeAsAMessageCanCarry(long size, bool isRefused) =>
+        Assert.Equal(isRefused, GatewaySettings.Validate(new("http://127.0.0.1:7600", FileSize: size)).Any(problem => problem.StartsWith("Dawn:Gateway:FileSize", StringComparison.Ordinal)));
+
+    [Theory]
     [InlineData("nonsense")]
     [InlineData("ws://127.0.0.1:1")]
     [InlineData("http://127.0.0.1:1/path")]

@@ -71,6 +71,17 @@ public sealed class PagesTests : IDisposable
     }
 
     [Theory(Timeout = Limit)]
+    [InlineData(null, 50_000_000)]
+    [InlineData(1234L, 1234)]
+    public async Task ThePageKnowsHowLargeFilesMayBe(long? setting, long told)
+    {
+        var settings = new GatewaySettings("http://127.0.0.1:0");
+        await using var gateway = await StartAsync(TestContext.Current.CancellationToken, setting is { } size ? settings with { FileSize = size } : settings, pages: Pages);
+        using var page = await GetAsync(gateway, "/");
+        Assert.Contains($"""<meta name="dawn-file-size" content="{told}">""", await page.Content.ReadAsStringAsync(Stop), StringComparison.Ordinal);
+    }
+
+    [Theory(Timeout = Limit)]
     [InlineData("br, gzip", "br")]
     [InlineData("gzip", "gzip")]
     [InlineData("br;q=0, *", "gzip")]

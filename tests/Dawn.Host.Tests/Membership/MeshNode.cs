@@ -237,6 +237,7 @@ internal sealed class MeshNode : IAsyncDisposable, IRecordPublisher
         GatewayToken = null,
         GatewayCertificate = null,
         GatewayCertificatePassword = null,
+        GatewayFileSize = Dawn.Gateway.GatewaySettings.MaxFileSize,
         GatewayTestHooks = false,
         TelemetryEndpoint = null,
         PluginDirectory = "",
