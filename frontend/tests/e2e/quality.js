@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { last, openAgent, say } from "../browser/chat.mjs";
 import { assertAccessible, assertNoOverflow, openPage, screenshot } from "../chromium.mjs";
-import { enter, freshAddress, steer, world } from "./world.mjs";
+import { enter, steer, world } from "./world.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
 
@@ -302,6 +302,11 @@ test("Nothing moves where motion is unwanted; forced colours keep what colours s
   }
   const border = await last(page, "me").locator(".bubble").evaluate(bubble => getComputedStyle(bubble).borderTopWidth);
   assert.notEqual(border, "0px", "who says what is told by a frame");
+  assert.notEqual(await page.locator(".agent[aria-current=true]").evaluate(agent => getComputedStyle(agent).outlineStyle), "none", "the one that is open is marked");
+  await page.keyboard.press("Control+k");
+  await page.getByRole("dialog").getByRole("option").nth(1).waitFor();
+  const [chosen, other] = await page.getByRole("dialog").getByRole("option").evaluateAll(all => all.slice(0, 2).map(option => getComputedStyle(option).backgroundColor));
+  assert.notEqual(chosen, other);
   await opened.close();
 });
 
