@@ -56,5 +56,18 @@ export function set(element, attributes) {
 /** Puts these in place of all that an element holds. @param {Element} element @param {...(Child | Child[])} children */
 export const fill = (element, ...children) => element.replaceChildren(...flat(children));
 
+/** Runs what a button does, one at a time. It keeps the focus meanwhile, which a button that is disabled loses. @param {HTMLElement} button @param {() => Promise<void>} action */
+export async function oneAtATime(button, action) {
+  if (button.getAttribute("aria-disabled") === "true") {
+    return;
+  }
+  button.setAttribute("aria-disabled", "true");
+  try {
+    await action();
+  } finally {
+    button.removeAttribute("aria-disabled");
+  }
+}
+
 /** @param {(Child | Child[])[]} children @returns {(Node | string)[]} */
 const flat = children => children.flat().filter(child => child !== null && child !== undefined && child !== false).map(child => typeof child === "number" ? String(child) : /** @type {Node | string} */ (child));

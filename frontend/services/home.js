@@ -218,12 +218,13 @@ export class Home extends EventTarget {
     const ticket = readTicket(text, runtime.now());
     const credentials = { identity, staticKey, runtime, psk: await ticketPsk(ticket), network: null, certificate: empty };
     const link = await Link.dial(url, Socket, credentials, { ticketId: ticket.id, expected: ticket.issuer }, this.#closed.signal);
+    const over = new AbortController();
     try {
       /** @type {Promise<Bytes | null>} */
       const answer = new Promise(resolve => {
         link.onFrame = async (_, body) => resolve(body.slice());
         void link.ended.then(() => resolve(null));
-        void delay(runtime, redeemTime).then(() => resolve(null));
+        void delay(runtime, redeemTime, over.signal).then(() => resolve(null));
       });
       link.send(frames.redeem, Uint8Array.of(1));
       const body = await answer;
@@ -234,6 +235,7 @@ export class Home extends EventTarget {
       await store.set(storeKey, { name: network.name, key: network.key, psk: network.psk, certificate: network.certificate.encoded });
       this.#use(network);
     } finally {
+      over.abort();
       void link.close("done");
     }
   }

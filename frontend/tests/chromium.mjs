@@ -84,7 +84,7 @@ export async function assertNoOverflow(page) {
 
 /** Keeps a picture where `SCREENSHOTS` names a directory. @param {import("playwright-core").Page} page @param {string} name */
 export async function screenshot(page, name) {
-  if (process.env.SCREENSHOTS !== undefined) {
-    await page.screenshot({ path: join(process.env.SCREENSHOTS, `${name}.png`), fullPage: true });
+  if (process.env.SCREENSHOTS) {
+    await page.screenshot({ path: join(process.env.SCREENSHOTS, `${name}.png`), caret: "hide" });
   }
 }

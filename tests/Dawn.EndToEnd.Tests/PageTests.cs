@@ -1,112 +1,12 @@
-using System.Globalization;
 using System.Net;
 using System.Net.WebSockets;
-using System.Text.Json;
-using System.Text.RegularExpressions;
 using Xunit;
 
 namespace Dawn.EndToEnd;
 
-/// <summary>The second implementation of the wire protocol, the pages' own, against real nodes: it joins by the ticket in the page's address, and calls agents of a node that it has no link to.</summary>
-public sealed partial class PageTests
+/// <summary>What a node has for pages. The pages themselves, and the second implementation of the wire protocol that they are, are tried by <c>frontend/tests/e2e</c>.</summary>
+public sealed class PageTests
 {
-    [Fact(Timeout = 240_000)]
-    public async Task APageCallsAgentsOfAFarNodeThroughItsHome()
-    {
-        await using var a = await DawnNode.StartAsync(DawnNode.Secret);
-        await using var b = await DawnNode.StartAsync(DawnNode.Secret, $"Bootstrap:0={a.At}");
-        using var page = LivePage.Start("conversation.js", a.Ui, b.Id);
-        var seen = await page.EndAsync();
-        Assert.Equal(a.Id, seen.GetProperty("home").GetString());
-        Assert.Contains($"{b.Id}:first", Texts(seen.GetProperty("agents")));
-        Assert.Equal("first", seen.GetProperty("server").GetString());
-        Assert.Contains("roll", Texts(seen.GetProperty("tools")));
-        Assert.Equal(3, seen.GetProperty("roll").GetProperty("structuredContent").GetProperty("rolls").GetArrayLength());
-        Assert.Equal(20, seen.GetProperty("many").GetInt32());
-        Assert.Equal(600_000, seen.GetProperty("long").GetProperty("words").GetInt32());
-        Assert.Equal("unknown-agent", seen.GetProperty("unknown").GetString());
-
-        // It comes again without a ticket, and nobody comes twice with one.
-        Assert.True(seen.GetProperty("sameId").GetBoolean());
-        Assert.Equal(1, seen.GetProperty("again").GetInt32());
-        Assert.Equal("ticket-spent", seen.GetProperty("spent").GetString());
-        Assert.Equal("ticket-needed", seen.GetProperty("none").GetString());
-
-        // The home node passed all of it on, and its record says who came.
-        using var http = new HttpClient();
-        var metrics = await http.GetStringAsync(new Uri(a.Mcp.Replace("/mcp", "/metrics", StringComparison.Ordinal)), TestContext.Current.CancellationToken);
-        var relayed = RelayedBytes().Match(metrics).Groups[1].Value;
-        Assert.True(double.Parse(relayed, CultureInfo.InvariantCulture) > 3_000_000, metrics);
-        Assert.Contains("is now a Browser of the network", a.Log, StringComparison.Ordinal);
-    }
-
-    [Fact]
-    public async Task CallsGoOnWhileAllKeysAreReplaced()
-    {
-        const string Often = "Security:RekeyAfter=00:00:01";
-        await using var a = await DawnNode.StartAsync(DawnNode.Secret, Often);
-        await using var b = await DawnNode.StartAsync(DawnNode.Secret, Often, $"Bootstrap:0={a.At}");
-        using var page = LivePage.Start("conversation.js", a.Ui, b.Id, "1500");
-        var seen = await page.EndAsync();
-        Assert.All(seen.GetProperty("epochs").EnumerateArray(), epoch => Assert.InRange(epoch.GetInt32(), 2, 20));
-        Assert.InRange(seen.GetProperty("calls").GetInt32(), 10, int.MaxValue);
-    }
-
-    [Fact]
-    public async Task ACallSurvivesTheRestartOfTheHomeNode()
-    {
-        var data = Directory.CreateTempSubdirectory("dawn-e2e-").FullName;
-        try
-        {
-            var a = await DawnNode.StartOnAsync(data, DawnNode.Secret);
-            string[] where = [DawnNode.Secret, $"Listen:0={a.Listen}", $"Gateway:Url={new Uri(a.Mcp).GetLeftPart(UriPartial.Authority)}"];
-            await using var b = await DawnNode.StartAsync(DawnNode.Secret, $"Bootstrap:0={a.At}");
-            await DawnNode.EventuallyAsync("A sees B's agent", () => a.SeesAsync("first", b));
-            using var page = LivePage.Start("restart.js", a.Ui, b.Id);
-            await page.SaysAsync("linked");
-            await a.KillAsync();
-            await a.DisposeAsync();
-            await using var restarted = await DawnNode.StartOnAsync(data, where);
-            var seen = await page.EndAsync();
-            Assert.Equal(2, seen.GetProperty("rolls").GetInt32());
-            Assert.Equal(1, seen.GetProperty("sessions").GetInt32());
-        }
-        finally
-        {
-            Directory.Delete(data, recursive: true);
-        }
-    }
-
-    [Fact]
-    public async Task APageIsLetInAgainWhileItIsLinked()
-    {
-        await using var a = await DawnNode.StartAsync(DawnNode.Secret);
-        await using var b = await DawnNode.StartAsync(DawnNode.Secret, $"Bootstrap:0={a.At}");
-        await DawnNode.EventuallyAsync("A sees B's agent", () => a.SeesAsync("first", b));
-        using var page = LivePage.Start("renewal.js", a.Ui, b.Id);
-        await page.SaysAsync("linked");
-        var ui = await a.CliAsync("ui");
-        Assert.True(ui.Exit == 0, ui.Err);
-        await page.TellAsync(ui.Out.Trim());
-        var seen = await page.EndAsync();
-        Assert.True(seen.GetProperty("isLater").GetBoolean());
-        Assert.Equal("online", seen.GetProperty("state").GetString());
-        Assert.Equal(1, seen.GetProperty("sessions").GetInt32());
-    }
-
-    [Fact]
-    public async Task APageReachesNodesThatItsHomeIsNotLinkedTo()
-    {
-        await using var hub = await DawnNode.StartAsync(DawnNode.Secret, "Mode=centralized");
-        string[] spoke = [DawnNode.Secret, "Mode=centralized", $"Hubs:0={hub.At}"];
-        await using var a = await DawnNode.StartAsync(spoke);
-        await using var b = await DawnNode.StartAsync(spoke);
-        await DawnNode.EventuallyAsync("A sees B's agent", () => a.SeesAsync("first", b));
-        using var page = LivePage.Start("conversation.js", a.Ui, b.Id);
-        var seen = await page.EndAsync();
-        Assert.Equal(20, seen.GetProperty("many").GetInt32());
-    }
-
     [Fact(Timeout = 120_000)]
     public async Task TheAddressOfThePageCarriesATicketAndAFreshOneIsToBeHad()
     {
@@ -161,9 +61,4 @@ public sealed partial class PageTests
     }
 
     private static Uri Link(Uri gateway) => new UriBuilder(gateway) { Scheme = "ws", Path = "/link" }.Uri;
-
-    private static IReadOnlyList<string> Texts(JsonElement array) => [.. array.EnumerateArray().Select(e => e.GetString()!)];
-
-    [GeneratedRegex(@"^dawn_relay_bytes_total(?:\{[^}]*\})? ([0-9.e+]+)", RegexOptions.Multiline)]
-    private static partial Regex RelayedBytes();
 }

@@ -93,7 +93,9 @@ export class DawnForm extends HTMLElement {
         path = path.slice(0, -1);
         part = editor.find(path);
       }
-      return { part: part ?? editor, message: describe(fault) };
+      // An item that was added and left empty is null, which is of no type that anybody chose.
+      const isEmpty = fault.keyword === "type" && fault.path.length > 0 && fault.path.reduce((at, key) => at?.[key], value) === null;
+      return { part: part ?? editor, message: describe(isEmpty ? { ...fault, keyword: "required" } : fault) };
     }).filter(fault => !broken.some(other => other.part === fault.part));
     const all = [...broken, ...told];
     all.forEach(({ part, message }) => part.complain(message));

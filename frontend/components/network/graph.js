@@ -12,7 +12,7 @@ import { layout, maxDrawn } from "./layout.js";
 
 // About as large as where it is drawn: what is drawn for a desk is too small to read on a phone. The narrowest first.
 /** @type {readonly (Area & { name: string, below: number })[]} */
-const areas = [{ name: "narrow", width: 420, height: 400, margin: 56, below: 540 }, { name: "medium", width: 600, height: 380, margin: 56, below: 720 }, { name: "wide", width: 800, height: 440, margin: 56, below: Infinity }];
+const areas = [{ name: "phone", width: 280, height: 300, margin: 44, below: 360 }, { name: "narrow", width: 420, height: 400, margin: 56, below: 540 }, { name: "medium", width: 600, height: 380, margin: 56, below: 720 }, { name: "wide", width: 800, height: 440, margin: 56, below: Infinity }];
 const glideMs = 400;
 
 export class Graph {

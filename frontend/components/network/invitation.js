@@ -1,6 +1,6 @@
 // A ticket for another machine or browser, from the home node where it makes one for this page.
 import { t } from "../../i18n/index.js";
-import { fill, h } from "../dom.js";
+import { fill, h, oneAtATime } from "../dom.js";
 import { DawnForm } from "../form/form.js";
 import { qrCode } from "./fingerprint.js";
 
@@ -17,18 +17,16 @@ export function invitation(facts) {
     },
   };
   const output = h("div", { class: "ticket-output", role: "status" });
-  const make = h("button", { type: "button", class: "field-button button-primary", "data-testid": "invite", onclick: async () => {
+  const make = h("button", { type: "button", class: "field-button button-primary", "data-testid": "invite", onclick: () => oneAtATime(make, async () => {
     if (!form.check()) {
       return;
     }
-    make.disabled = true;
     try {
       fill(output, ticketView(await facts.call("invite", form.value)));
     } catch (error) {
       fill(output, h("p", { class: "field-error" }, error instanceof Error ? error.message : String(error)));
     }
-    make.disabled = false;
-  } }, t("network.invite.make"));
+  }) }, t("network.invite.make"));
   return h("div", { class: "invitation" }, h("div", {}, h("p", {}, t("network.invite.what")), form, h("div", { class: "panel-actions" }, make)), output);
 }
 

@@ -67,7 +67,8 @@ export function networkOf(page, facts) {
     const isSelf = id === page.self;
     return /** @type {GraphNode} */ ({
       id, kind: isSelf ? "self" : id === page.home ? "home" : "node",
-      state: isSelf || id === page.home ? page.isOnline ? "online" : "offline" : peer?.state ?? (entry?.online ? "online" : "offline"),
+      // Whom the home node merely knows it has no link with; whether that one is there, the network's own word says.
+      state: isSelf || id === page.home ? page.isOnline ? "online" : "offline" : peer !== undefined && !(peer.state === "known" && entry?.online) ? peer.state : entry?.online ? "online" : "offline",
       role: entry?.role ?? "", mode: id === page.home ? String(facts.status?.mode ?? "") : "", encryption: id === page.home ? String(facts.status?.encryption ?? entry?.encryption ?? "") : entry?.encryption ?? "",
       addresses: [...new Set([...(entry?.addresses ?? []), ...(peer?.addresses ?? [])])], agents: page.agents.filter(agent => agent.node === id),
       link: links.find(link => link.to === id) ?? (isSelf ? links.find(link => link.from === id) ?? null : null),

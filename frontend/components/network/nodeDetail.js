@@ -1,6 +1,6 @@
 // One node: who it is, how it is reached, and whether its key was compared.
 import { t } from "../../i18n/index.js";
-import { fill, h, uniqueId } from "../dom.js";
+import { fill, h, oneAtATime, uniqueId } from "../dom.js";
 import { structured } from "../tools/structured.js";
 import { groupsOf, qrCode, wordsOfText } from "./fingerprint.js";
 import { milliseconds } from "./graph.js";
@@ -65,8 +65,7 @@ function keyView(node, trust, name, verify, forget) {
 /** @param {() => Promise<any>} trace */
 function traceView(trace) {
   const output = h("div", { role: "status" });
-  const button = h("button", { type: "button", class: "field-button", onclick: async () => {
-    button.disabled = true;
+  const button = h("button", { type: "button", class: "field-button", onclick: () => oneAtATime(button, async () => {
     fill(output, t("network.tracing"));
     try {
       const { path, complete } = await trace();
@@ -74,7 +73,6 @@ function traceView(trace) {
     } catch (error) {
       fill(output, h("p", { class: "field-error" }, error instanceof Error ? error.message : String(error)));
     }
-    button.disabled = false;
-  } }, t("network.trace"));
+  }) }, t("network.trace"));
   return h("div", { class: "trace" }, button, output);
 }

@@ -78,7 +78,10 @@ export function searchPanel(state, reveal) {
 
 /** The place where the words are. @param {import("../../state/messages.js").Message} message @param {string} words */
 function excerpt(message, words) {
-  const text = message.kind === "call" ? `/${message.tool} ${JSON.stringify(message.args ?? {})}` : message.text.replace(/\s+/g, " ") || brief(message) || (message.files ?? []).map(file => file.name).join(", ");
+  const written = message.text.replace(/\s+/g, " ");
+  // Without its marks, where the words are there all the same.
+  const read = written.replace(/[`*_#>|]|:?-{3,}:?/g, "").replace(/ +/g, " ");
+  const text = message.kind === "call" ? `/${message.tool} ${JSON.stringify(message.args ?? {})}` : (read.toLowerCase().includes(words.toLowerCase()) ? read : written) || brief(message) || (message.files ?? []).map(file => file.name).join(", ");
   const at = text.toLowerCase().indexOf(words.toLowerCase());
   const begin = Math.max(0, at - 60);
   return `${begin > 0 ? "…" : ""}${text.slice(begin, begin + 220)}`;

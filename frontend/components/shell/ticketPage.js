@@ -1,6 +1,6 @@
 // What a browser sees that is no member of the network: how it becomes one.
 import { t } from "../../i18n/index.js";
-import { fill, h } from "../dom.js";
+import { fill, h, oneAtATime } from "../dom.js";
 
 /** @param {import("../../state/state.js").State} state @param {AbortSignal} until */
 export function ticketPage(state, until) {
@@ -10,24 +10,27 @@ export function ticketPage(state, until) {
   const element = h("main", { class: "ticket-page", id: "chat", "data-testid": "ticket-page" },
     h("h1", {}, t("app.ticket-title")), h("p", { id: "ticket-how" }, t("app.ticket-why")),
     h("ol", {}, h("li", {}, t("app.ticket-run"), h("pre", { tabindex: 0 }, h("code", {}, "dawn ui"))), h("li", {}, t("app.ticket-open"))),
-    h("form", { onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); void join(); } }, h("label", { for: "ticket" }, t("app.ticket-label")), h("div", { class: "line" }, box, submit), problem),
+    h("form", { onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); void oneAtATime(submit, join); } }, h("label", { for: "ticket" }, t("app.ticket-label")), h("div", { class: "line" }, box, submit), problem),
     h("details", {}, h("summary", {}, t("app.connect-programs")), connectPrograms()));
-  state.status.follow(({ error }) => fill(problem, error === null || error.code === "ticket-needed" ? "" : t(`app.error-${error.code}`) === `app.error-${error.code}` ? error.message : t(`app.error-${error.code}`)), until);
+  state.status.follow(({ error }) => fill(problem, error === null || error.code === "ticket-needed" ? "" : words(error)), until);
   return element;
 
   async function join() {
-    submit.disabled = true;
     fill(problem);
     try {
       // People paste the whole address as often as the ticket in it.
       await state.node.redeem(box.value.trim().replace(/^.*#/, ""));
     } catch (error) {
-      fill(problem, error instanceof Error ? error.message : String(error));
+      fill(problem, words(/** @type {import("../../services/errors.js").DawnError} */ (error)));
       box.focus();
-    } finally {
-      submit.disabled = false;
     }
   }
+}
+
+/** What is wrong, in the person's language where it has words for it. @param {{ code: string, message: string }} error */
+function words({ code, message }) {
+  const known = t(`app.error-${code}`);
+  return known === `app.error-${code}` ? message : known;
 }
 
 /** How programs other than this page get at the agents. */

@@ -14,11 +14,11 @@ const maxRaw = 200_000;
 export function callView(call, { follow, until }) {
   const bar = h("progress", { class: "call-bar", "aria-label": t("tools.call.progress") });
   const [says, time] = [h("span", { class: "call-says", dir: "auto" }), h("span", { class: "call-time", dir: "ltr" })];
-  const cancel = h("button", { type: "button", class: "field-button", "data-action": "cancel", onclick: () => { cancel.disabled = true; call.cancel(); } }, t("tools.call.cancel"));
+  const cancel = h("button", { type: "button", class: "field-button", "data-action": "cancel", onclick: () => { cancel.setAttribute("aria-disabled", "true"); call.cancel(); } }, t("tools.call.cancel"));
   const head = h("div", { class: "call-head" }, h("p", { class: "call-status", role: "status" }), time);
   const running = h("div", { class: "call-running" }, bar, says, cancel);
   const outcome = h("div", { class: "call-outcome" });
-  const element = h("section", { class: "call", "data-testid": "call", "data-status": call.status, "aria-label": t("tools.call.title", { name: call.name }) }, head, running, outcome);
+  const element = h("section", { class: "call", tabindex: -1, "data-testid": "call", "data-status": call.status, "aria-label": t("tools.call.title", { name: call.name }) }, head, running, outcome);
   const status = /** @type {HTMLElement} */ (head.firstElementChild);
 
   let shown = "";
@@ -34,6 +34,9 @@ export function callView(call, { follow, until }) {
       // Said once for each change: progress is seen, and read by whoever goes to the bar.
       shown = call.status;
       status.textContent = t(`tools.call.${call.result?.isError ? "error" : call.status}`);
+      if (call.status !== "running" && running.contains(document.activeElement)) {
+        element.focus(); // whoever cancelled goes on from here
+      }
       running.hidden = call.status !== "running";
       fill(outcome, ...(call.status === "running" ? [] : outcomeOf(call, follow)));
     }

@@ -1,7 +1,7 @@
 // What a person does with a tool, a prompt, a resource or a template: fill in, go, and see what comes.
 import { t } from "../../i18n/index.js";
 import { confirm } from "../dialogs/dialog.js";
-import { fill, h } from "../dom.js";
+import { fill, h, oneAtATime } from "../dom.js";
 import { DawnForm } from "../form/form.js";
 import { Call } from "./call.js";
 import { callView } from "./callView.js";
@@ -47,12 +47,12 @@ function panel(around, head, form, action, begin, more = []) {
     }
     current = call;
     fill(output, callView(call, { follow: around.follow, until: around.until }));
-    go.disabled = true;
+    go.setAttribute("aria-disabled", "true");
     if (!isQuiet) {
       around.onCall(call);
     }
     await call.run(() => around.connection.open());
-    go.disabled = false;
+    go.removeAttribute("aria-disabled");
   }
   form?.addEventListener("keydown", event => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
@@ -137,8 +137,7 @@ function liveView(uri, around, read) {
   let isLive = false;
   let count = 0;
   let isStale = false;
-  const toggle = h("button", { type: "button", class: "field-button", "aria-pressed": "false", "data-testid": "subscribe", onclick: async () => {
-    toggle.disabled = true;
+  const toggle = h("button", { type: "button", class: "field-button", "aria-pressed": "false", "data-testid": "subscribe", onclick: () => oneAtATime(toggle, async () => {
     try {
       await (isLive ? around.connection.unsubscribe(uri()) : around.connection.subscribe(uri()));
       isLive = !isLive;
@@ -146,9 +145,8 @@ function liveView(uri, around, read) {
     } catch (error) {
       status.textContent = error instanceof Error ? error.message : String(error);
     }
-    toggle.disabled = false;
     toggle.setAttribute("aria-pressed", String(isLive));
-  } }, t("tools.resource.subscribe"));
+  }) }, t("tools.resource.subscribe"));
   let isReading = false;
   around.connection.addEventListener("updated", async event => {
     if (!isLive || /** @type {CustomEvent} */ (event).detail !== uri()) {

@@ -43,7 +43,7 @@ test("a browser without a ticket is told what to do, and can paste one", { timeo
   await page.getByText("dawn ui", { exact: true }).waitFor();
   await page.getByTestId("ticket").fill("nonsense");
   await page.getByRole("button", { name: "Join" }).click();
-  await page.getByText("This is no ticket.").waitFor();
+  await page.getByText("This is not a whole ticket. Copy all of it.").waitFor();
   await page.getByTestId("ticket").fill("http://127.0.0.1:7600/#dawn1-xyz");
   await page.getByRole("button", { name: "Join" }).click();
   await page.locator(".agent").first().waitFor();

@@ -48,9 +48,9 @@ test("Picture and table say the same of links: transport, encryption, latency", 
   assert.match(await page.getByRole("img").getAttribute("aria-label") ?? "", /6 nodes and 4 links/);
   assert.deepEqual(await page.locator(".nodes tbody tr").evaluateAll(rows => rows.map(row => [...row.children].slice(1).map(cell => cell.textContent))), [
     ["online", "ws, encrypted", "0.7 ms", "–"], ["online", "ws, encrypted", "0.7 ms", "Unverified"], ["connected", "tcp, encrypted", "12 ms", "Unverified"], ["connected", "ws, NOT encrypted", "3.2 ms", "Unverified"],
-    ["known", "over others", "30 ms", "Unverified"], ["gone", "–", "–", "Unverified"],
+    ["online", "over others, encrypted", "31 ms", "Unverified"], ["gone", "–", "–", "Unverified"],
   ]);
-  assert.deepEqual(await page.locator(".graph-label").allTextContents(), ["ws · 0.7 ms", "tcp · 12 ms", "ws · 3.2 ms", "30 ms"]);
+  assert.deepEqual(await page.locator(".graph-label").allTextContents(), ["ws · 0.7 ms", "tcp · 12 ms", "ws · 3.2 ms", "31 ms"]);
   assert.equal(await page.locator(".graph-link[data-encryption=clear]").count(), 1);
   assert.ok(await page.getByText("hybrid").first().isVisible());
   assert.ok(await page.getByText("command 'no-such-program' was not found").isVisible());

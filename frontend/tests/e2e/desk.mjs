@@ -45,6 +45,8 @@ const dot = "iVBORw0KGgoAAAANSUhEUgAAAAoAAAAKCAYAAACNMs+9AAAAFUlEQVR42mP8z8BQz0A
 const sound = Buffer.concat([Buffer.from("UklGRvQHAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YdAHAAA=", "base64"), Buffer.alloc(2_000, 128)]).toString("base64");
 const rich = "Here is what I found:\n\n1. **Calm** is a choice of *typography* first.\n2. `code` keeps its own voice.\n\n```js\nconst sum = (a, b) => a + b; // streams in\n```\n\n| city | degrees |\n|---|---:|\n| Kyoto | 21 |\n| Oslo | 2 |\n\n<script>alert(1)</script><img src=\"https://tracker.example/x.png\">\n\n![far](https://tracker.example/y.png) and [a link](https://example.org/).\n\nThat is all.";
 
+const rooms = "Two rooms are free **tonight**, and both look over the water:\n\n| room | bed | price |\n|---|---|---:|\n| 101 | single | 90 € |\n| 102 | double | 120 € |\n\nTo hold one until six, call\n\n```js\nawait desk.hold({ room: 102, until: \"18:00\" }); // no card needed\n```\n\nBreakfast begins at *seven*.";
+
 const booking = {
   type: "object", required: ["guest", "kind", "room"],
   properties: {
@@ -81,6 +83,7 @@ const tools = {
           return words(pieces.join(""));
         }
         case "ask": return words(`You said ${JSON.stringify(await ask("elicitation/create", { message: "Which floor?", requestedSchema: { type: "object", required: ["floor"], properties: { floor: { type: "integer", title: "Floor", minimum: 0, maximum: 9 } } } }))}`);
+        case "Which": return words(rooms);
         // Fails the first time, and not the second.
         case "break": {
           if (log.said.filter(one => one === message).length % 2 === 1) {

@@ -76,7 +76,7 @@ test("A ticket that was used lets nobody else in, and the page says what to do; 
   await page.getByText("dawn ui", { exact: true }).waitFor();
   await page.getByTestId("ticket").fill(world.home.ui);
   await page.getByRole("button", { name: "Join" }).click();
-  await page.getByRole("alert").filter({ hasText: /used|spent/ }).waitFor();
+  await page.getByRole("alert").filter({ hasText: "This ticket has been used already." }).waitFor();
   await page.getByTestId("ticket").fill(await world.home.cli("ui"));
   await page.keyboard.press("Enter");
   await page.locator("[data-testid=network][data-status=online]").waitFor();

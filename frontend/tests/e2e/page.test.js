@@ -12,4 +12,5 @@ await import("./chat.js");
 await import("./tools.js");
 await import("./network.js");
 await import("./served.js");
+await import("./quality.js");
 await import("./offline.js");

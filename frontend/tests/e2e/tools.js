@@ -40,6 +40,10 @@ test("A form of a nested schema has its defaults, says what is wrong at the fiel
   assert.equal(await call.count(), 0, "nothing was called");
   assert.equal(await page.evaluate(() => document.activeElement?.getAttribute("aria-invalid")), "true", "the first fault has the focus");
   assert.ok(await tools.getByRole("alert").locator("li").count() >= 3);
+  const wishes = tools.getByRole("group", { name: "Wishes" });
+  await wishes.getByRole("button", { name: "Add an item" }).click();
+  await run();
+  await wishes.getByText("Fill this in.").waitFor();
 
   await tools.getByLabel("Name").fill("Ada");
   await tools.getByLabel("E-mail").fill("ada");
@@ -48,8 +52,6 @@ test("A form of a nested schema has its defaults, says what is wrong at the fiel
   await tools.getByLabel("Nights").fill("20");
   await tools.getByLabel("breakfast").check();
   await tools.getByLabel("late").check();
-  const wishes = tools.getByRole("group", { name: "Wishes" });
-  await wishes.getByRole("button", { name: "Add an item" }).click();
   await wishes.getByLabel("Item 1").fill("quiet");
   await wishes.getByRole("button", { name: "Add an item" }).click();
   await wishes.getByLabel("Item 2").fill("high up");
