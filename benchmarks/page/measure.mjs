@@ -2,7 +2,7 @@
 // Needs the built program, the page's development packages (`npm ci` in frontend/) and Chromium (or its path as CHROMIUM). Ends with 0 where every figure holds, with 1 where one does not.
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
-import { start, stopAll } from "./nodes.mjs";
+import { DawnNode } from "../../frontend/tests/e2e/nodes.mjs";
 
 const { chromium } = createRequire(new URL("../../frontend/package.json", import.meta.url))("playwright-core");
 const loads = 9;
@@ -23,9 +23,10 @@ function note(figure, value, unit, sign, reach) {
   console.error(`${figure}: ${Number.isInteger(value) ? value : value.toFixed(value < 1 ? 3 : 1)} ${unit} (${sign} ${reach})`);
 }
 
-const far = await start("far", { "Listen:0": "ws://127.0.0.1:0" });
-const home = await start("home", {
-  "Bootstrap:0": `${far.listen[0]}#${far.node}`, "Gateway:TestHooks": "true", "McpServers:many:Command": process.execPath, "McpServers:many:Title": "Many tools", "McpServers:many:Args:0": fileURLToPath(new URL("tools.mjs", import.meta.url)), "McpServers:many:Args:1": "2000", "McpServers:many:Share": "members",
+const agents = { "Plugins:first:Enabled": true, "Plugins:machine:Enabled": true, "Plugins:text:Enabled": true };
+const far = await DawnNode.start({ ...agents, "Listen:0": "ws://127.0.0.1:0" });
+const home = await DawnNode.start({
+  ...agents, "Gateway:Url": "http://127.0.0.1:0", "Bootstrap:0": far.at, "Gateway:TestHooks": true, "McpServers:many:Command": process.execPath, "McpServers:many:Title": "Many tools", "McpServers:many:Args:0": fileURLToPath(new URL("tools.mjs", import.meta.url)), "McpServers:many:Args:1": "2000", "McpServers:many:Share": "members",
 });
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -50,7 +51,7 @@ async function open() {
     new PerformanceObserver(list => list.getEntries().forEach((/** @type {any} */ entry) => { seen.shift += entry.hadRecentInput ? 0 : entry.value; })).observe({ type: "layout-shift", buffered: true });
     new PerformanceObserver(list => list.getEntries().forEach(entry => { seen.blocked += Math.max(0, entry.duration - 50); })).observe({ type: "longtask", buffered: true });
   });
-  await page.goto(await home.ticket(), { waitUntil: "commit" });
+  await page.goto(await home.cli("ui"), { waitUntil: "commit" });
   // Interactive: the agents are there and can be chosen.
   const interactive = await page.evaluate(async () => {
     while (document.querySelector(".agent") === null) {
@@ -85,7 +86,7 @@ note("layout shift", Math.max(...first.map(one => one.shift)), "", "<=", 0.05);
 note("blocked", median(first.map(one => one.blocked)), "ms", "<=", 150);
 
 const { page, session } = await open();
-const at = (/** @type {string} */ agent, { node } = home) => `${node}:${agent}`;
+const at = (/** @type {string} */ agent, { id } = home) => `${id}:${agent}`;
 
 // --- two hops away: the page, its node, the far node
 await page.locator(`.agent[data-address="${at("first", far)}"]`).waitFor();
@@ -226,7 +227,7 @@ await box.pressSequentially("The quick brown fox jumps over the lazy dog, and do
 note("typing, p95", p95(await page.evaluate("typed")), "ms", "<=", 50);
 
 await browser.close();
-await stopAll();
+await Promise.all([home.stop(), far.stop()]);
 if (process.argv.includes("--json")) {
   console.log(JSON.stringify(figures, null, 2));
 } else {

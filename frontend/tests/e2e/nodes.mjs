@@ -28,7 +28,7 @@ export const dataDirectory = name => mkdtempSync(join(folder, `${name}-`));
 // No node meets another by accident, and none has agents that a test did not ask for.
 const quiet = {
   "Listen:0": "", "Gateway:Url": "", "Network:Name": "orchard", "Network:Secret": "6f726368".repeat(8), "Plugins:discovery-mdns:Enabled": "false",
-  "Plugins:first:Enabled": "false", "Plugins:machine:Enabled": "false", "Plugins:text:Enabled": "false",
+  "Plugins:assistant:Enabled": "false", "Plugins:first:Enabled": "false", "Plugins:machine:Enabled": "false", "Plugins:text:Enabled": "false",
 };
 
 /** A running node. */
