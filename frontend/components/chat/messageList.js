@@ -56,6 +56,7 @@ export class MessageList {
     this.#follow = new AbortController();
     this.#conversation = conversation;
     this.#isPinned = true;
+    this.#at = 0;
     this.#missed = 0;
     this.#firstUnread = conversation !== null && conversation.summary.unread > 0 ? conversation.summary.unread : 0;
     this.#reset();
@@ -151,6 +152,7 @@ export class MessageList {
     if (messages.length === 0 || height === 0) {
       this.#drop([...this.#views.keys()]);
       this.#spread(0, -1);
+      this.#at = 0;
       this.#tellNewer();
       return;
     }
