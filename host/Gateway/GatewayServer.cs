@@ -137,8 +137,6 @@ internal sealed partial class GatewayServer(
             {
                 if (_tls is { } tls)
                 {
-                    // A link is cut by cutting its connection, which under HTTP/2 it would share with all else that the browser does here.
-                    listen.Protocols = HttpProtocols.Http1;
                     listen.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = _ => ValueTask.FromResult(tls.ForConnection()) });
                 }
             });

@@ -60,11 +60,10 @@ internal sealed class LinkEndpoint(Func<ConnectionContext, string, CancellationT
                 return;
             }
 
-            // The connection's own feature: unlike the request it may be touched when the request is over.
-            var carrier = context.Features.GetRequiredFeature<IConnectionLifetimeFeature>();
+            using var request = new Cut(context);
             // Links have a keep-alive of their own.
             var socket = await context.WebSockets.AcceptWebSocketAsync(new WebSocketAcceptContext { KeepAliveInterval = Timeout.InfiniteTimeSpan });
-            var connection = new PageConnection(socket, $"page-{Interlocked.Increment(ref _count)}", EndPointOf(context.Connection), carrier.Abort, time);
+            var connection = new PageConnection(socket, $"page-{Interlocked.Increment(ref _count)}", EndPointOf(context.Connection), request.Now, time);
             await serve(connection, context.Request.IsHttps ? "wss" : "ws", _stopping.Token);
             // The socket lives as long as this request.
             await connection.DisposeAsync();
@@ -72,6 +71,42 @@ internal sealed class LinkEndpoint(Func<ConnectionContext, string, CancellationT
         finally
         {
             Interlocked.Decrement(ref _connections);
+        }
+    }
+
+    /// <summary>Ends what carries a socket: under HTTP/2 its stream alone, since the connection is that of all the browser's pages here.</summary>
+    private sealed class Cut(HttpContext context) : IDisposable
+    {
+        private readonly Lock _lock = new();
+        private bool _isOver;
+
+        public void Now()
+        {
+            lock (_lock)
+            {
+                if (_isOver)
+                {
+                    return;
+                }
+
+                if (HttpProtocol.IsHttp2(context.Request.Protocol))
+                {
+                    context.Abort();
+                }
+                else
+                {
+                    context.Features.GetRequiredFeature<IConnectionLifetimeFeature>().Abort();
+                }
+            }
+        }
+
+        /// <summary>The request is over, and its context may be another's.</summary>
+        public void Dispose()
+        {
+            lock (_lock)
+            {
+                _isOver = true;
+            }
         }
     }
 

@@ -56,6 +56,46 @@ public sealed class LinkEndpointTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task OverHttp2OneLinkIsCutAndTheOthersOfTheBrowserGoOn()
+    {
+        await using var gateway = await StartAsync(TestContext.Current.CancellationToken, new("https://127.0.0.1:0"));
+        await gateway.Links.StartAsync(Stop);
+        var count = 0;
+        ConnectionContext? cut = null;
+        gateway.Serve = async (connection, _, _) =>
+        {
+            if (Interlocked.Increment(ref count) == 1)
+            {
+                Volatile.Write(ref cut, connection);
+            }
+
+            await EchoAsync(connection, "wss", Stop);
+        };
+        // One client has one connection.
+        using var first = await OpenAsync();
+        await EchoesAsync(first);
+        using var second = await OpenAsync();
+        await EchoesAsync(second);
+        Volatile.Read(ref cut)!.Abort();
+        await Assert.ThrowsAsync<WebSocketException>(() => first.ReceiveAsync(new byte[16], Stop));
+        await EchoesAsync(second);
+
+        async Task<ClientWebSocket> OpenAsync()
+        {
+            var socket = new ClientWebSocket();
+            (socket.Options.HttpVersion, socket.Options.HttpVersionPolicy) = (HttpVersion.Version20, HttpVersionPolicy.RequestVersionExact);
+            await socket.ConnectAsync(new UriBuilder(gateway.Server.Url!) { Scheme = "wss", Path = "/link" }.Uri, gateway.Http, Stop).WaitAsync(Patience, Stop);
+            return socket;
+        }
+
+        static async Task EchoesAsync(ClientWebSocket socket)
+        {
+            await socket.SendAsync("echo"u8.ToArray(), WebSocketMessageType.Binary, true, Stop);
+            Assert.Equal(4, (await socket.ReceiveAsync(new byte[16], Stop)).Count);
+        }
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task TextEndsTheConnection()
     {
         await using var gateway = await StartAsync(TestContext.Current.CancellationToken);
