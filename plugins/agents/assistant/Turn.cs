@@ -15,7 +15,7 @@ internal sealed class Turn(
     private const int MaxOffered = 40;
     private const int MaxReply = 200_000;
     private const int MaxResult = 16_000;
-    private const int MaxShown = 300;
+    private const int MaxShown = 120;
     private const int MaxCallsOfRound = 8;
 
     // What a tool says is the word of a stranger: https://genai.owasp.org/llmrisk/llm01-prompt-injection
@@ -190,7 +190,7 @@ internal sealed class Turn(
         return names;
     }
 
-    private Task ShowAsync(string lines) => SayAsync(_reply.Length > 0 && _reply[^1] != '\n' ? $"\n\n{lines}\n" : $"{lines}\n");
+    private Task ShowAsync(string lines) => SayAsync(_reply.Length > 0 ? $"\n\n{lines}" : lines);
 
     private Task SayAsync(string piece)
     {
