@@ -177,6 +177,36 @@ for (const width of [1280, 360]) {
   });
 }
 
+test("On a phone agents and tools are drawers: they take the focus, are inert while they are closed, and go by Escape, their button or a tap beside them", async () => {
+  const opened = await enter({ width: 360, height: 640 });
+  const { page } = opened;
+  const [agents, tools] = [page.getByTestId("agents"), page.getByRole("complementary", { name: "Tools", includeHidden: true })];
+  const stands = (/** @type {import("playwright-core").Locator} */ drawer, /** @type {boolean} */ isOpen) => drawer.evaluate((element, isOpen) => new Promise(resolve => {
+    const look = () => /** @type {HTMLElement} */ (element).inert !== isOpen && (getComputedStyle(element).visibility === "visible") === isOpen ? resolve(undefined) : requestAnimationFrame(look);
+    look();
+  }), isOpen);
+  const holdsFocus = (/** @type {import("playwright-core").Locator} */ drawer) => drawer.evaluate(element => element.contains(document.activeElement));
+  await stands(agents, false);
+  await stands(tools, false);
+  await page.locator(".drawer-open").click();
+  await stands(agents, true);
+  assert.ok(await holdsFocus(agents));
+  await page.keyboard.press("Escape");
+  await stands(agents, false);
+  await page.locator(".drawer-open").click();
+  await page.locator(".shade").click({ position: { x: 350, y: 600 } });
+  await stands(agents, false);
+  // Whoever is chosen is what one came for.
+  await atTheDesk(page);
+  await stands(agents, false);
+  await page.getByRole("button", { name: "Tools", exact: true }).click();
+  await stands(tools, true);
+  assert.ok(await holdsFocus(tools));
+  await tools.getByRole("button", { name: "Close" }).click();
+  await stands(tools, false);
+  await opened.close();
+});
+
 test("It fits into 320 pixels, which is 400 % of 1280, with room for the keyboard that a phone shows", async () => {
   for (const height of [640, 256]) {
     const opened = await enter({ width: 320, height });
