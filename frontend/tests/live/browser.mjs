@@ -1,9 +1,8 @@
 // The page in a real browser, at the address of a node whose gateway has a certificate of its own: what it saw is one line of JSON.
 //   node browser.mjs <ui> <fingerprint>
-// Without a Chromium the exit code is 77.
+// Without a Chromium, or what drives it, the exit code is 77.
 import { existsSync } from "node:fs";
 import { connect } from "node:tls";
-import { chromium } from "playwright-core";
 
 const patience = 30_000;
 const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
@@ -26,6 +25,7 @@ if (shown !== fingerprint) {
   throw new Error(`The gateway shows ${shown}, not ${fingerprint}.`);
 }
 
+const { chromium } = await import("playwright-core").catch(() => process.exit(77));
 const browser = await chromium.launch({
   executablePath, timeout: patience,
   args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
