@@ -168,6 +168,7 @@ for (const width of [1280, 360]) {
     await page.locator("article[data-from=me][data-status=cancelled]").waitFor();
     await opened.close();
     const outside = await openPage(world.browser, world.home.origin, { width, height: 800 });
+    await outside.page.getByTestId("ticket-page").waitFor();
     for (const scheme of /** @type {const} */ (["light", "dark"])) {
       await inTheme(outside.page, scheme);
       await assertAccessible(outside.page);
