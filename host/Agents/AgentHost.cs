@@ -190,7 +190,7 @@ internal sealed partial class AgentHost(ILogger<AgentHost> logger, TimeProvider 
         var agent = hosting.Agent;
         if (!agent.Policy.Allows(caller))
         {
-            return new(MeshError.Refused, $"The agent '{id}' is not open to you ({caller.Node.ToShortString()}…, {caller.Role}); its node's owner can change that in {agent.PolicySetting}.");
+            return new(MeshError.Refused, $"The agent '{id}' is not open to you ({(caller.For ?? caller).Node.ToShortString()}…, {(caller.For ?? caller).Role}); its node's owner can change that in {agent.PolicySetting}.");
         }
 
         if (agent.Card is null)

@@ -48,7 +48,7 @@ internal sealed record Audience(bool Members, ImmutableArray<NodeId> Nodes, Immu
     }
 
     public bool Includes(Caller caller) =>
-        caller.IsLocal || Members || Nodes.Contains(caller.Node) || Roles.Contains(caller.Role);
+        (caller.IsLocal || Members || Nodes.Contains(caller.Node) || Roles.Contains(caller.Role)) && (caller.For is null || Includes(caller.For));
 }
 
 /// <summary>Who may call an agent, and some of its tools more narrowly.</summary>

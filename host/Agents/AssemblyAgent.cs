@@ -9,14 +9,15 @@ namespace Dawn.Agents;
 /// <remarks>
 /// All public or internal classes marked <see cref="McpServerToolTypeAttribute"/>, <see cref="McpServerPromptTypeAttribute"/> and
 /// <see cref="McpServerResourceTypeAttribute"/> are offered; their constructors and methods may ask for an <see cref="ILogger{T}"/>, a <see cref="TimeProvider"/>,
-/// the agent's <see cref="IConfiguration"/>, and a <c>Func&lt;string, CancellationToken, Task&lt;McpClient&gt;&gt;</c> that calls any other agent by its address.
+/// the agent's <see cref="IConfiguration"/>, and a <c>Func&lt;string, CancellationToken, Task&lt;McpClient&gt;&gt;</c> that calls any other agent by its address;
+/// with a <see cref="ClaimsPrincipal"/> between the two parameters, for that caller.
 /// What attributes can't say goes into a public static class <c>McpServerSetup</c> of the assembly; see <see cref="AssemblyAgentSetup"/>.
 /// A tool that takes a <see cref="ClaimsPrincipal"/> learns who calls.
 /// </remarks>
 internal sealed class AssemblyAgent : IHostedAgent
 {
     /// <summary>Types of the claims on the caller; the principal's name is its address.</summary>
-    public const string NodeClaim = "node", AgentClaim = "agent", RoleClaim = "role";
+    public const string NodeClaim = "node", AgentClaim = "agent", RoleClaim = "role", ByClaim = "by";
 
     private readonly McpServerOptions _options;
     private readonly IServiceProvider _services;
@@ -67,14 +68,25 @@ internal sealed class AssemblyAgent : IHostedAgent
         return ValueTask.CompletedTask;
     }
 
-    private static ClaimsPrincipal PrincipalOf(Caller caller) => new(new ClaimsIdentity(
+    /// <summary>The caller that a principal made here speaks of; null where it is none.</summary>
+    public static Caller? CallerOf(ClaimsPrincipal principal) =>
+        NodeId.TryParse(principal.FindFirstValue(NodeClaim) ?? "", out var node) && principal.FindFirstValue(AgentClaim) is { } agent && AgentId.IsValid(agent)
+        && Enum.TryParse<CertificateRole>(principal.FindFirstValue(RoleClaim), ignoreCase: true, out var role) && Enum.IsDefined(role)
+            ? new(node, agent, role, IsLocal: false)
+            : null;
+
+    // Whoever is acted for is the caller: an agent that looks at nodes and roles by itself must not take a stranger for its own node.
+    private static ClaimsPrincipal PrincipalOf(Caller caller) => caller.For is { } behalf ? new(IdentityOf(behalf, [new(ByClaim, caller.Address.ToString())])) : new(IdentityOf(caller, []));
+
+    private static ClaimsIdentity IdentityOf(Caller caller, IEnumerable<Claim> more) => new(
         [
             new(ClaimTypes.Name, caller.Address.ToString()),
             new(NodeClaim, caller.Node.ToString()),
             new(AgentClaim, caller.Agent),
             new(RoleClaim, caller.Role.ToString().ToLowerInvariant()),
+            .. more,
         ],
-        "dawn", ClaimTypes.Name, RoleClaim));
+        "dawn", ClaimTypes.Name, RoleClaim);
 
     private void OnChanged(object? sender, EventArgs e)
     {

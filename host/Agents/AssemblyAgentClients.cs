@@ -1,3 +1,4 @@
+using System.Security.Claims;
 using Dawn.Sessions;
 using Dawn.Telemetry;
 using ModelContextProtocol;
@@ -15,11 +16,20 @@ internal sealed class AssemblyAgentClients(string agent, Lazy<IAgentDialer> dial
     private bool _disposed;
 
     /// <exception cref="McpException">No such agent, or no way to it. An agent that lets it through thereby tells its caller, in the words meant for people.</exception>
-    public async Task<McpClient> DialAsync(string address, CancellationToken cancellationToken)
+    public Task<McpClient> DialAsync(string address, CancellationToken cancellationToken) => DialCoreAsync(address, null, cancellationToken);
+
+    /// <summary>The same for somebody who called the agent: reaches what both may call.</summary>
+    /// <exception cref="McpException">As above, or that caller may not.</exception>
+    public Task<McpClient> DialForAsync(string address, ClaimsPrincipal caller, CancellationToken cancellationToken) =>
+        DialCoreAsync(address, AssemblyAgent.CallerOf(caller) ?? throw new ArgumentException("That is nobody whom the network knows: pass on the ClaimsPrincipal that a method got.", nameof(caller)), cancellationToken);
+
+    private async Task<McpClient> DialCoreAsync(string address, Caller? behalf, CancellationToken cancellationToken)
     {
         try
         {
-            return await DialCoreAsync(address, cancellationToken);
+            var target = directory.Value.Resolve(address);
+            var channel = behalf is null ? dialer.Value.DialAsync(target, agent, cancellationToken) : dialer.Value.DialForAsync(target, agent, behalf, cancellationToken);
+            return await OpenAsync(address, TracedChannel.OfCaller(await channel, target), cancellationToken);
         }
         catch (MeshException e)
         {
@@ -27,10 +37,8 @@ internal sealed class AssemblyAgentClients(string agent, Lazy<IAgentDialer> dial
         }
     }
 
-    private async Task<McpClient> DialCoreAsync(string address, CancellationToken cancellationToken)
+    private async Task<McpClient> OpenAsync(string address, MeshChannel channel, CancellationToken cancellationToken)
     {
-        var target = directory.Value.Resolve(address);
-        var channel = TracedChannel.OfCaller(await dialer.Value.DialAsync(target, agent, cancellationToken), target);
         try
         {
             Add(channel);

@@ -54,6 +54,12 @@ internal interface IAgentDialer
     /// <param name="callerAgent">The agent part of the caller's address; the node part is this node.</param>
     /// <exception cref="MeshException">No way to the node.</exception>
     ValueTask<MeshChannel> DialAsync(AgentAddress target, string callerAgent, CancellationToken cancellationToken);
+
+    /// <summary>Opens a channel for somebody who called the agent: it leads where both may go.</summary>
+    /// <param name="behalf">A caller of this node adds nothing; for any other, agents of other nodes are out of reach, since what they allow it only they know.</param>
+    /// <exception cref="MeshException">No way to the node, or not for that caller.</exception>
+    ValueTask<MeshChannel> DialForAsync(AgentAddress target, string callerAgent, Caller behalf, CancellationToken cancellationToken) =>
+        throw new MeshException(MeshError.Refused, "Nobody can be called for others here.");
 }
 
 /// <summary>An agent that this node knows of.</summary>

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Reflection;
+using System.Security.Claims;
 using Dawn.Agents;
 using Microsoft.Extensions.Options;
 using ModelContextProtocol.Client;
@@ -147,6 +148,7 @@ internal sealed class Plugin : IAsyncDisposable
         {
             _clients = new(manifest.Id, _surroundings.Dialer, _surroundings.Directory, _surroundings.Loggers);
             services.AddSingleton<Func<string, CancellationToken, Task<McpClient>>>(_clients.DialAsync);
+            services.AddSingleton<Func<string, ClaimsPrincipal, CancellationToken, Task<McpClient>>>(_clients.DialForAsync);
         }
 
         if (assembly.GetCustomAttribute<DawnPluginAttribute>() is { Entry: var entry })

@@ -9,7 +9,8 @@ namespace Dawn.Sessions;
 /// <param name="Role">From the certificate.</param>
 /// <param name="IsLocal">True where the call starts on this very node.</param>
 /// <param name="IsSealed">False where the session carries it in the clear (encryption off at both ends); true for local calls.</param>
-internal sealed record Caller(NodeId Node, string Agent, CertificateRole Role, bool IsLocal, bool IsSealed = true)
+/// <param name="For">Whom an agent of this node says that it acts for, a caller from elsewhere: what policy keeps from either of the two, it keeps from both.</param>
+internal sealed record Caller(NodeId Node, string Agent, CertificateRole Role, bool IsLocal, bool IsSealed = true, Caller? For = null)
 {
     public AgentAddress Address => new(Node, Agent);
 }
