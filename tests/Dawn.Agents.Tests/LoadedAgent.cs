@@ -90,7 +90,7 @@ internal sealed class LoadedAgent : IAsyncDisposable
         _setup?.GetMethod("Configure")?.Invoke(null, [options, _services]);
         if (caller is not null)
         {
-            var user = new ClaimsPrincipal(new ClaimsIdentity([new(ClaimTypes.Name, caller), new("node", caller.Split(':')[0])], "test"));
+            var user = new ClaimsPrincipal(new ClaimsIdentity([new(ClaimTypes.Name, caller), new("node", caller.Split(':')[0]), new("role", caller.EndsWith(":page", StringComparison.Ordinal) ? "browser" : "member")], "test"));
             options.Filters.Message.IncomingFilters.Add(next => (context, ct) =>
             {
                 context.User = user;

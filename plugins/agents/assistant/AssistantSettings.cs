@@ -10,8 +10,9 @@ namespace Dawn.Agents.Assistant;
 /// <param name="ApiKey">Null where the endpoint asks for none.</param>
 /// <param name="Instructions">Said to the model before everything else.</param>
 /// <param name="Rounds">How often the model may go on after tools have answered, within one reply; 1 to 50.</param>
+/// <param name="Trust">For whom it calls whatever this node may call.</param>
 /// <param name="Patience">How long the endpoint, or a tool, may be silent; 1 s to an hour.</param>
-internal sealed record AssistantSettings(Uri? Endpoint, string? Model, string? ApiKey, string Instructions, int Rounds, TimeSpan Patience)
+internal sealed record AssistantSettings(Uri? Endpoint, string? Model, string? ApiKey, string Instructions, int Rounds, TimeSpan Patience, Trust Trust)
 {
     public const string Section = "Dawn:Plugins:assistant";
 
@@ -35,8 +36,14 @@ internal sealed record AssistantSettings(Uri? Endpoint, string? Model, string? A
 
         var rounds = Number("Rounds", 8, 1, 50);
         var patience = TimeSpan.FromSeconds(Number("PatienceSeconds", 120, 1, 3600));
+        var trust = Text("Trust") is { } trusted ? Trust.TryRead(trusted) : Trust.OwnNode;
+        if (trust is null)
+        {
+            problems.Add($"{Section}:Trust is '{Text("Trust")}'; give owner, members, or roles (member, guest, browser) and NodeIds, separated by commas");
+        }
+
         return problems.Count == 0
-            ? new(endpoint, model, Text("ApiKey"), Text("Instructions") ?? DefaultInstructions, rounds, patience)
+            ? new(endpoint, model, Text("ApiKey"), Text("Instructions") ?? DefaultInstructions, rounds, patience, trust!)
             : throw new McpException(string.Join("; ", problems) + ".");
 
         string? Text(string key) => settings[key] is { Length: > 0 } value ? value : null;

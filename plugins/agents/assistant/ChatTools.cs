@@ -39,11 +39,10 @@ internal sealed class ChatTools(AssistantSettings settings, Model model, ToolInd
         }
 
         var name = caller?.Identity?.Name ?? "";
-        var callerNode = caller?.FindFirst("node")?.Value;
         var command = message.Trim();
         if (command is "/help" or "help" || command.StartsWith("/tools", StringComparison.Ordinal))
         {
-            return command is "/help" or "help" ? model.IsConfigured ? Help : $"{Help}\n{NoModel}" : await ListAsync(command["/tools".Length..].Trim(), callerNode, cancellationToken);
+            return command is "/help" or "help" ? model.IsConfigured ? Help : $"{Help}\n{NoModel}" : await ListAsync(command["/tools".Length..].Trim(), caller, cancellationToken);
         }
 
         var known = conversations.Of(name, conversation);
@@ -63,11 +62,11 @@ internal sealed class ChatTools(AssistantSettings settings, Model model, ToolInd
 
             if (!model.IsConfigured)
             {
-                return $"{NoModel}\n\n{await ListAsync(command, callerNode, cancellationToken)}";
+                return $"{NoModel}\n\n{await ListAsync(command, caller, cancellationToken)}";
             }
 
             List<AIContent> said = [new TextContent(message), .. Attachments.Read(attachments ?? [])];
-            var turn = new Turn(settings, model, index, new Consent(request.Server, time), known, callerNode, ReportAsync, time);
+            var turn = new Turn(settings, model, index, new Consent(request.Server, time), known, caller, ReportAsync, time);
             return await turn.RunAsync(new ChatMessage(ChatRole.User, said), message, cancellationToken);
         }
         finally
@@ -93,9 +92,9 @@ internal sealed class ChatTools(AssistantSettings settings, Model model, ToolInd
         Then say `dawn call node reload` there.
         """;
 
-    private async Task<string> ListAsync(string query, string? callerNode, CancellationToken cancellationToken)
+    private async Task<string> ListAsync(string query, ClaimsPrincipal? caller, CancellationToken cancellationToken)
     {
-        var all = await index.ForAsync(callerNode, cancellationToken);
+        var (_, all) = await index.ForAsync(caller, cancellationToken);
         var found = query.Length == 0 ? [.. all.Take(MaxListed)] : ToolSearch.Find(all, query, MaxListed);
         if (found.Count == 0)
         {

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Security.Claims;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using ModelContextProtocol;
@@ -21,54 +22,57 @@ internal sealed record NetworkTool(string Address, string AgentTitle, Tool Defin
     public string Identity => $"{Address} {JsonSerializer.Serialize(Definition, McpJsonUtilities.DefaultOptions)}";
 }
 
+/// <summary>Who is served, and as whom: with <see cref="For"/> null whatever this node may call, else what that caller may call too.</summary>
+internal sealed record Standing(string Own, ClaimsPrincipal? For)
+{
+    /// <summary>Callers of one standing see the same tools.</summary>
+    public string Key => For is null ? "" : $"{For.FindFirst("node")?.Value} {For.FindFirst("role")?.Value}";
+}
+
 /// <summary>What can be called from here, read from the agents themselves and kept for a minute. Thread-safe.</summary>
 /// <remarks>
-/// The assistant calls as an agent of this node, so that agents answer it which would refuse whom it serves (the confused deputy: Hardy, 1988). Therefore callers of other nodes, browsers among them, are
-/// offered only what this node announces to the network, and what others announce.
+/// The assistant calls as an agent of this node, so that agents answer it which would refuse whom it serves (the confused deputy: Hardy, 1988). For callers from elsewhere, browsers among them, it therefore
+/// calls on their behalf: the node keeps from it what it keeps from them, single tools too. What agents of other nodes would allow them nobody here knows, so these are left out.
 /// </remarks>
-internal sealed class ToolIndex(Func<string, CancellationToken, Task<McpClient>> connect, TimeProvider time, ILogger<ToolIndex> logger)
+internal sealed class ToolIndex(
+    Func<string, CancellationToken, Task<McpClient>> connect, Func<string, ClaimsPrincipal, CancellationToken, Task<McpClient>> connectFor, AssistantSettings settings, TimeProvider time, ILogger<ToolIndex> logger)
 {
     private const int MaxAgents = 128;
     private const int MaxToolsOfAgent = 500;
+    private const int MaxKept = 64;
     private const int AtOnce = 8;
 
     private static readonly TimeSpan Lifetime = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan AgentTimeout = TimeSpan.FromSeconds(5);
 
     private readonly SemaphoreSlim _reading = new(1);
-    private long _readAt;
-    private Index? _index;
-
-    private sealed record Index(string Node, IReadOnlyList<NetworkTool> All, IReadOnlyList<NetworkTool> Announced);
+    private readonly Dictionary<string, (IReadOnlyList<NetworkTool> Tools, long ReadAt)> _kept = [];
+    private string? _own;
 
     private sealed record Agent(string Address, string Node, string Id, string Title);
 
-    /// <summary>What may be called for a caller of this node.</summary>
+    /// <summary>What may be called for a caller.</summary>
     /// <exception cref="McpException">The node did not tell.</exception>
-    public async Task<IReadOnlyList<NetworkTool>> ForAsync(string? callerNode, CancellationToken cancellationToken)
-    {
-        var index = await ReadAsync(cancellationToken);
-        return callerNode == index.Node ? index.All : index.Announced;
-    }
-
-    public async Task<CallToolResult> CallAsync(NetworkTool tool, IReadOnlyDictionary<string, object?> arguments, CancellationToken cancellationToken)
-    {
-        await using var client = await connect(tool.Address, cancellationToken);
-        return await client.CallToolAsync(tool.Name, arguments, cancellationToken: cancellationToken);
-    }
-
-    private async Task<Index> ReadAsync(CancellationToken cancellationToken)
+    public async Task<(Standing Standing, IReadOnlyList<NetworkTool> Tools)> ForAsync(ClaimsPrincipal? caller, CancellationToken cancellationToken)
     {
         await _reading.WaitAsync(cancellationToken);
         try
         {
-            if (_index is null || time.GetElapsedTime(_readAt) > Lifetime)
+            _own ??= await OwnAsync(cancellationToken);
+            // Nobody in particular has no rights in particular.
+            var who = caller ?? new ClaimsPrincipal(new ClaimsIdentity());
+            var standing = new Standing(_own, settings.Trust.Includes(who, _own) ? null : who);
+            if (!_kept.TryGetValue(standing.Key, out var kept) || time.GetElapsedTime(kept.ReadAt) > Lifetime)
             {
-                _index = await ReadNewAsync(cancellationToken);
-                _readAt = time.GetTimestamp();
+                if (_kept.Count >= MaxKept)
+                {
+                    _kept.Remove(_kept.MinBy(one => one.Value.ReadAt).Key);
+                }
+
+                _kept[standing.Key] = kept = (await ReadAsync(standing, cancellationToken), time.GetTimestamp());
             }
 
-            return _index;
+            return (standing, kept.Tools);
         }
         finally
         {
@@ -76,30 +80,41 @@ internal sealed class ToolIndex(Func<string, CancellationToken, Task<McpClient>>
         }
     }
 
-    private async Task<Index> ReadNewAsync(CancellationToken cancellationToken)
+    public async Task<CallToolResult> CallAsync(Standing standing, NetworkTool tool, IReadOnlyDictionary<string, object?> arguments, CancellationToken cancellationToken)
     {
-        string own;
+        await using var client = await ConnectAsync(tool.Address, standing, cancellationToken);
+        return await client.CallToolAsync(tool.Name, arguments, cancellationToken: cancellationToken);
+    }
+
+    private Task<McpClient> ConnectAsync(string address, Standing standing, CancellationToken cancellationToken) =>
+        standing.For is { } caller ? connectFor(address, caller, cancellationToken) : connect(address, cancellationToken);
+
+    private async Task<string> OwnAsync(CancellationToken cancellationToken)
+    {
+        await using var node = await connect("node", cancellationToken);
+        return Text(await AskAsync(node, "id", [], cancellationToken), "node");
+    }
+
+    private async Task<IReadOnlyList<NetworkTool>> ReadAsync(Standing standing, CancellationToken cancellationToken)
+    {
         List<Agent> agents;
-        HashSet<string> announced;
         await using (var node = await connect("node", cancellationToken))
         {
-            own = Text(await AskAsync(node, "id", [], cancellationToken), "node");
             var listed = (await AskAsync(node, "agents", [], cancellationToken)).GetProperty("agents").EnumerateArray();
             agents = [.. listed.Where(a => a.GetProperty("online").GetBoolean()).Select(a => new Agent(Text(a, "address"), Text(a, "node"), Text(a, "agent"), Text(a, "title")))];
-            var records = await AskAsync(node, "registry_records", new() { ["node"] = own }, cancellationToken);
-            announced = [.. records.GetProperty("records").EnumerateArray().SelectMany(r => r.GetProperty("agents").EnumerateArray()).Select(a => a.GetString()!)];
         }
 
         var tools = new ConcurrentBag<NetworkTool>();
-        // Each node has an agent of this name, and all say much the same: one is enough.
-        var asked = agents.Where(a => a.Id != "node" || a.Node == own).OrderBy(a => a.Node != own).ThenBy(a => a.Address, StringComparer.Ordinal).Take(MaxAgents);
+        // Each node has an agent 'node', and all say much the same: one is enough.
+        var asked = agents.Where(a => a.Node == standing.Own || (a.Id != "node" && standing.For is null))
+            .OrderBy(a => a.Node != standing.Own).ThenBy(a => a.Address, StringComparer.Ordinal).Take(MaxAgents);
         await Parallel.ForEachAsync(asked, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellationToken }, async (agent, token) =>
         {
             using var late = new CancellationTokenSource(AgentTimeout, time);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(token, late.Token);
             try
             {
-                await using var client = await connect(agent.Address, either.Token);
+                await using var client = await ConnectAsync(agent.Address, standing, either.Token);
                 // Agents that talk are for people; two of them would talk for ever.
                 foreach (var tool in (await client.ListToolsAsync(cancellationToken: either.Token)).Where(t => t.Name != "chat").Take(MaxToolsOfAgent))
                 {
@@ -108,13 +123,12 @@ internal sealed class ToolIndex(Func<string, CancellationToken, Task<McpClient>>
             }
             catch (Exception e) when (!token.IsCancellationRequested)
             {
-                // What is not there now is looked for again in a minute.
+                // What is not there now, or not for this caller, is looked for again in a minute.
                 logger.LogDebug(e, "The tools of {Agent} can't be read", agent.Address);
             }
         });
 
-        var all = tools.OrderBy(t => t.Address, StringComparer.Ordinal).ThenBy(t => t.Name, StringComparer.Ordinal).ToList();
-        return new(own, all, [.. all.Where(t => !t.Address.StartsWith(own + ":", StringComparison.Ordinal) || announced.Contains(t.Address) || announced.Contains(t.Address[(own.Length + 1)..]))]);
+        return [.. tools.OrderBy(t => t.Address, StringComparer.Ordinal).ThenBy(t => t.Name, StringComparer.Ordinal)];
     }
 
     private static async Task<JsonElement> AskAsync(McpClient node, string tool, Dictionary<string, object?> arguments, CancellationToken cancellationToken)

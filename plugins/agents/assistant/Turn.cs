@@ -1,3 +1,4 @@
+using System.Security.Claims;
 using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.AI;
@@ -8,7 +9,7 @@ namespace Dawn.Agents.Assistant;
 
 /// <summary>One message and the reply to it: the model speaks, calls tools that the person allows, and goes on with what they answered.</summary>
 internal sealed class Turn(
-    AssistantSettings settings, Model model, ToolIndex index, Consent consent, Conversation conversation, string? callerNode, Func<ProgressNotificationValue, Task> report, TimeProvider time)
+    AssistantSettings settings, Model model, ToolIndex index, Consent consent, Conversation conversation, ClaimsPrincipal? caller, Func<ProgressNotificationValue, Task> report, TimeProvider time)
 {
     private const int FirstOffered = 12;
     private const int FoundAtOnce = 8;
@@ -36,7 +37,7 @@ internal sealed class Turn(
     /// <summary>The whole reply, pieces of which were told meanwhile. What was said until a failure or the end of patience is not remembered.</summary>
     public async Task<string> RunAsync(ChatMessage message, string text, CancellationToken cancellationToken)
     {
-        var all = await index.ForAsync(callerNode, cancellationToken);
+        var (standing, all) = await index.ForAsync(caller, cancellationToken);
         Offer(ToolSearch.Find(all, text, FirstOffered));
         List<ChatMessage> said = [message];
         for (var round = 0; ; round++)
@@ -52,7 +53,7 @@ internal sealed class Turn(
             List<AIContent> results = [];
             foreach (var (i, call) in calls.Index())
             {
-                var result = round >= settings.Rounds ? "Not called: too many rounds. Answer with what you have." : i >= MaxCallsOfRound ? $"Not called: at most {MaxCallsOfRound} calls at once." : await CallAsync(call, all, cancellationToken);
+                var result = round >= settings.Rounds ? "Not called: too many rounds. Answer with what you have." : i >= MaxCallsOfRound ? $"Not called: at most {MaxCallsOfRound} calls at once." : await CallAsync(call, standing, all, cancellationToken);
                 results.Add(new FunctionResultContent(call.CallId, result));
             }
 
@@ -93,7 +94,7 @@ internal sealed class Turn(
         return updates.ToChatResponse();
     }
 
-    private async Task<string> CallAsync(FunctionCallContent call, IReadOnlyList<NetworkTool> all, CancellationToken cancellationToken)
+    private async Task<string> CallAsync(FunctionCallContent call, Standing standing, IReadOnlyList<NetworkTool> all, CancellationToken cancellationToken)
     {
         if (call.Exception is not null)
         {
@@ -129,18 +130,18 @@ internal sealed class Turn(
                 break;
         }
 
-        var (text, isError) = await ResultAsync(tool, call.Arguments, cancellationToken);
+        var (text, isError) = await ResultAsync(standing, tool, call.Arguments, cancellationToken);
         await ShowAsync($"{shown}\n> {(isError ? "Failed: " : "")}{Markdown.Code(Markdown.Short(text, MaxShown))}");
         return text;
     }
 
-    private async Task<(string Text, bool IsError)> ResultAsync(NetworkTool tool, IDictionary<string, object?>? arguments, CancellationToken cancellationToken)
+    private async Task<(string Text, bool IsError)> ResultAsync(Standing standing, NetworkTool tool, IDictionary<string, object?>? arguments, CancellationToken cancellationToken)
     {
         using var late = new CancellationTokenSource(settings.Patience, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, late.Token);
         try
         {
-            var result = await index.CallAsync(tool, (arguments ?? new Dictionary<string, object?>()).AsReadOnly(), either.Token);
+            var result = await index.CallAsync(standing, tool, (arguments ?? new Dictionary<string, object?>()).AsReadOnly(), either.Token);
             var blocks = result.Content.Select(block => block switch
             {
                 TextContentBlock text => text.Text,

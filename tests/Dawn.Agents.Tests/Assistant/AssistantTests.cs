@@ -122,7 +122,7 @@ public class AssistantTests
     }
 
     [Fact(Timeout = Patience)]
-    public async Task Who_is_served_from_elsewhere_reaches_only_what_is_announced()
+    public async Task Who_is_served_from_elsewhere_reaches_only_what_is_open_to_it_unless_it_is_trusted()
     {
         await using var endpoint = (await FakeEndpoint.StartAsync()).Says("Hello").Says("Hello");
         await using var network = With(endpoint);
@@ -136,8 +136,22 @@ public class AssistantTests
         await page.CallAsync("chat", ("message", "Read the diary and tell the weather"));
         Assert.DoesNotContain("private_read_diary", FakeEndpoint.Offered(endpoint.Last));
         Assert.Contains("public_weather", FakeEndpoint.Offered(endpoint.Last));
+        Assert.DoesNotContain("count", (await page.CallAsync("chat", ("message", "/tools count"))).Text());
         // Agents that talk are for people.
         Assert.DoesNotContain(FakeEndpoint.Offered(endpoint.Last), name => name.Contains("chat"));
+    }
+
+    [Theory(Timeout = Patience)]
+    [InlineData("browser", true)]
+    [InlineData("members", true)]
+    [InlineData("guest,member", false)]
+    [InlineData("owner", false)]
+    public async Task Who_is_trusted_reaches_what_this_node_reaches(string trust, bool reaches)
+    {
+        await using var network = new FakeNetwork(("Trust", trust));
+        await using var page = await network.OpenAsync(FakeNetwork.Page);
+        var listed = (await page.CallAsync("chat", ("message", "/tools"))).Text();
+        Assert.Equal(reaches, listed.Contains("diary") && listed.Contains("count"));
     }
 
     [Fact(Timeout = Patience)]
@@ -286,6 +300,7 @@ public class AssistantTests
     [Theory(Timeout = Patience)]
     [InlineData("Endpoint", "nowhere", "Dawn:Plugins:assistant:Endpoint is 'nowhere'")]
     [InlineData("Model", "qwen3", "Dawn:Plugins:assistant:Endpoint is missing")]
+    [InlineData("Trust", "friends", "Dawn:Plugins:assistant:Trust is 'friends'")]
     [InlineData("Rounds", "99", "Dawn:Plugins:assistant:Rounds is '99'; give a number from 1 to 50")]
     public async Task Wrong_settings_are_named(string key, string value, string words)
     {

@@ -25,6 +25,9 @@ internal sealed class FakeNetwork : IAsyncDisposable
             services.AddSingleton<IConfiguration>(Settings);
             services.AddSingleton<TimeProvider>(Time);
             services.AddSingleton<Func<string, CancellationToken, Task<McpClient>>>(ConnectAsync);
+            // As a node does: what the caller may not call itself is refused, and so is every other node's.
+            services.AddSingleton<Func<string, System.Security.Claims.ClaimsPrincipal, CancellationToken, Task<McpClient>>>((address, _, cancellationToken) =>
+                address == Here + ":public" ? ConnectAsync(address, cancellationToken) : throw new ModelContextProtocol.McpException($"{address} is not open to you"));
         });
     }
 
@@ -76,7 +79,6 @@ internal sealed class FakeNetwork : IAsyncDisposable
         [
             Tool(address, "id", "", () => new { node = Here }),
             Tool(address, "agents", "", () => new { agents = new[] { Agent(Here, "private"), Agent(Here, "public"), Agent(There, "text"), Agent(There, "gone", false) } }),
-            Tool(address, "registry_records", "", (string node) => new { records = new[] { new { agents = new[] { "public" } } } }),
         ],
         Here + ":private" => [Tool(address, "read_diary", "Reads the diary of the house.", () => "Dear diary")],
         Here + ":public" => [Tool(address, "weather", "Tells the weather of a city.", (string city) => $"Sun in {city}"), Tool(address, "chat", "Talks.", (string message) => "no")],
