@@ -1,6 +1,5 @@
 using System.Globalization;
 using Microsoft.Extensions.Configuration;
-using ModelContextProtocol;
 
 namespace Dawn.Agents.Assistant;
 
@@ -18,7 +17,9 @@ internal sealed record AssistantSettings(Uri? Endpoint, string? Model, string? A
 
     private const string DefaultInstructions = "You are a helpful assistant in a private network of machines. Answer briefly, in the language you are spoken to, in Markdown.";
 
-    /// <exception cref="McpException">A setting is wrong: all of what is, with the cure.</exception>
+    private static readonly string[] Keys = ["Endpoint", "Model", "ApiKey", "Instructions", "Trust", "Rounds", "PatienceSeconds"];
+
+    /// <exception cref="InvalidOperationException">A setting is wrong: all of what is, with the cure.</exception>
     public static AssistantSettings Read(IConfiguration settings)
     {
         var problems = new List<string>();
@@ -34,6 +35,16 @@ internal sealed record AssistantSettings(Uri? Endpoint, string? Model, string? A
             problems.Add(model is null ? $"{Section}:Model is missing; say which of the endpoint's models is meant" : $"{Section}:Endpoint is missing; give the address of an OpenAI-compatible API, as http://127.0.0.1:11434/v1");
         }
 
+        if (Text("ApiKey") is not null && endpoint is { Scheme: "http", IsLoopback: false })
+        {
+            problems.Add($"{Section}:Endpoint must be https where there is an ApiKey; everybody on the way could read it");
+        }
+
+        foreach (var key in settings.GetChildren().Select(child => child.Key).Where(key => !Keys.Contains(key, StringComparer.OrdinalIgnoreCase)))
+        {
+            problems.Add($"{Section}:{key} is no setting; there are {string.Join(", ", Keys)}");
+        }
+
         var rounds = Number("Rounds", 8, 1, 50);
         var patience = TimeSpan.FromSeconds(Number("PatienceSeconds", 120, 1, 3600));
         var trust = Text("Trust") is { } trusted ? Trust.TryRead(trusted) : Trust.OwnNode;
@@ -44,7 +55,7 @@ internal sealed record AssistantSettings(Uri? Endpoint, string? Model, string? A
 
         return problems.Count == 0
             ? new(endpoint, model, Text("ApiKey"), Text("Instructions") ?? DefaultInstructions, rounds, patience, trust!)
-            : throw new McpException(string.Join("; ", problems) + ".");
+            : throw new InvalidOperationException($"In the configuration, {string.Join("; ", problems)}.");
 
         string? Text(string key) => settings[key] is { Length: > 0 } value ? value : null;
 

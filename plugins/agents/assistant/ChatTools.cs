@@ -23,9 +23,9 @@ internal sealed class ChatTools(AssistantSettings settings, Model model, ToolInd
         - `/help` says this
         """;
 
-    [McpServerTool(Name = "chat", Title = "Chat", Destructive = false)]
+    [McpServerTool(Name = "chat", Title = "Chat")]
     [Description("Talks with the assistant. The pieces of its reply come as progress, the whole of it as the result.")]
-    public async Task<string> ChatAsync(
+    public async Task<CallToolResult> ChatAsync(
         RequestContext<CallToolRequestParams> request,
         ClaimsPrincipal? caller,
         [Description("What to say, in Markdown.")] string message,
@@ -42,7 +42,7 @@ internal sealed class ChatTools(AssistantSettings settings, Model model, ToolInd
         var command = message.Trim();
         if (command is "/help" or "help" || command.StartsWith("/tools", StringComparison.Ordinal))
         {
-            return command is "/help" or "help" ? model.IsConfigured ? Help : $"{Help}\n{NoModel}" : await ListAsync(command["/tools".Length..].Trim(), caller, cancellationToken);
+            return Result(command is "/help" or "help" ? model.IsConfigured ? Help : $"{Help}\n{NoModel}" : await ListAsync(command["/tools".Length..].Trim(), caller, cancellationToken));
         }
 
         var known = conversations.Of(name, conversation);
@@ -57,17 +57,26 @@ internal sealed class ChatTools(AssistantSettings settings, Model model, ToolInd
             if (command == "/forget")
             {
                 known.Forget();
-                return "Forgotten.";
+                return Result("Forgotten.");
             }
 
             if (!model.IsConfigured)
             {
-                return $"{NoModel}\n\n{await ListAsync(command, caller, cancellationToken)}";
+                return Result($"{NoModel}\n\n{await ListAsync(command, caller, cancellationToken)}");
             }
 
             List<AIContent> said = [new TextContent(message), .. Attachments.Read(attachments ?? [])];
             var turn = new Turn(settings, model, index, new Consent(request.Server, time), known, caller, ReportAsync, time);
-            return await turn.RunAsync(new ChatMessage(ChatRole.User, said), message, cancellationToken);
+            try
+            {
+                await turn.RunAsync(new ChatMessage(ChatRole.User, said), message, cancellationToken);
+                return Result(turn.Said);
+            }
+            catch (McpException e)
+            {
+                // The result is the whole of it, also of what ends badly.
+                return Result(turn.Said.Length == 0 ? e.Message : $"{turn.Said.TrimEnd()}\n\n{e.Message}", isError: true);
+            }
         }
         finally
         {
@@ -78,6 +87,8 @@ internal sealed class ChatTools(AssistantSettings settings, Model model, ToolInd
         Task ReportAsync(ProgressNotificationValue piece) =>
             request.Params.ProgressToken is { } token ? request.Server.NotifyProgressAsync(token, piece, cancellationToken: cancellationToken) : Task.CompletedTask;
     }
+
+    private static CallToolResult Result(string text, bool? isError = null) => new() { Content = [new TextContentBlock { Text = text }], IsError = isError };
 
     private const string NoModel = $$"""
         **No model is configured**, so I can't talk yet; I still find tools. On the machine of this node, put this into `appsettings.json` in the data directory, for a model that [Ollama](https://ollama.com) runs there, or any other endpoint that speaks OpenAI's API:

@@ -71,7 +71,7 @@ internal sealed class Consent(McpServer client, TimeProvider time)
         }
         catch (Exception e) when (e is McpException or InvalidOperationException)
         {
-            // Newer revisions of MCP have no requests in mid-call: such a client can't be asked here.
+            // The client has failed to ask, or what carried the question is gone.
             return Answer.Unasked;
         }
     }

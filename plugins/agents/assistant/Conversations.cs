@@ -19,10 +19,10 @@ internal sealed class Conversation
 
     public IReadOnlyList<ChatMessage> Messages => _messages;
 
-    /// <summary>Keeps what one turn brought. The oldest turns go first, as a whole: a tool's answer without its call is refused by endpoints.</summary>
-    public void Add(IEnumerable<ChatMessage> turn)
+    /// <summary>Keeps what one turn brought. The oldest turns go first, as a whole: a tool's answer without its call is refused by endpoints. What alone is too much is kept in short.</summary>
+    public void Add(IReadOnlyList<ChatMessage> turn)
     {
-        _messages.AddRange(turn);
+        _messages.AddRange(turn.Sum(Size) <= MaxCharacters ? turn : InShort(turn));
         while (_messages.Sum(Size) > MaxCharacters && _messages.FindIndex(1, m => m.Role == ChatRole.User) is > 0 and var second)
         {
             _messages.RemoveRange(0, second);
@@ -35,11 +35,18 @@ internal sealed class Conversation
         Allowed.Clear();
     }
 
+    private static IEnumerable<ChatMessage> InShort(IReadOnlyList<ChatMessage> turn)
+    {
+        yield return new(turn[0].Role, $"{Markdown.Short(turn[0].Text, MaxCharacters / 4)}\n[Long, and left out here: what was attached, and what tools answered.]");
+        yield return new(ChatRole.Assistant, Markdown.Short(string.Join('\n', turn.Where(m => m.Role == ChatRole.Assistant).Select(m => m.Text)), MaxCharacters / 4));
+    }
+
     private static int Size(ChatMessage message) => message.Contents.Sum(content => content switch
     {
         TextContent text => text.Text.Length,
         DataContent data => data.Data.Length,
         FunctionResultContent { Result: string result } => result.Length,
+        FunctionCallContent { Arguments: { } arguments } => 100 + arguments.Sum(a => a.Key.Length + (a.Value?.ToString()?.Length ?? 0)),
         _ => 100,
     });
 }

@@ -44,6 +44,8 @@ internal sealed class Model(AssistantSettings settings, TimeProvider time) : IDi
         }
     }
 
+    public McpException BrokeOff(string why) => new($"The answer of {settings.Endpoint} broke off: {why}. Ask again; if it happens again, its log may say why.");
+
     public void Dispose()
     {
         if (_client.IsValueCreated)

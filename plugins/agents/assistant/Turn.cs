@@ -29,13 +29,35 @@ internal sealed class Turn(
     private readonly List<AITool> _tools = [new Declaration(
         FindTools, "Finds more tools in the network by what they do.", JsonElement.Parse("""{"type":"object","properties":{"query":{"type":"string"}},"required":["query"]}"""))];
 
+    // Clients give up on what shows no life, the page after 300 s; a model that loads, and a person who is asked, may take longer.
+    private static readonly TimeSpan SignOfLife = TimeSpan.FromSeconds(20);
+
     private readonly StringBuilder _reply = new();
+    private readonly SemaphoreSlim _reporting = new(1);
     private int _pieces;
 
     private const string FindTools = "find_tools";
 
+    /// <summary>What has been said of the reply.</summary>
+    public string Said => _reply.ToString();
+
     /// <summary>The whole reply, pieces of which were told meanwhile. What was said until a failure or the end of patience is not remembered.</summary>
-    public async Task<string> RunAsync(ChatMessage message, string text, CancellationToken cancellationToken)
+    public async Task RunAsync(ChatMessage message, string text, CancellationToken cancellationToken)
+    {
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var living = LiveAsync(over.Token);
+        try
+        {
+            await AnswerAsync(message, text, cancellationToken);
+        }
+        finally
+        {
+            await over.CancelAsync();
+            await living;
+        }
+    }
+
+    private async Task AnswerAsync(ChatMessage message, string text, CancellationToken cancellationToken)
     {
         var (standing, all) = await index.ForAsync(caller, cancellationToken);
         Offer(ToolSearch.Find(all, text, FirstOffered));
@@ -66,7 +88,6 @@ internal sealed class Turn(
         }
 
         conversation.Add(said);
-        return _reply.ToString();
     }
 
     private async Task<ChatResponse> SpeakAsync(List<ChatMessage> said, CancellationToken cancellationToken)
@@ -91,7 +112,18 @@ internal sealed class Turn(
             }
         }
 
-        return updates.ToChatResponse();
+        var response = updates.ToChatResponse();
+        if (response.FinishReason is null && _reply.Length <= MaxReply)
+        {
+            throw model.BrokeOff("it did not say that it is at its end");
+        }
+
+        if (response.FinishReason == ChatFinishReason.Length || response.FinishReason == ChatFinishReason.ContentFilter)
+        {
+            await SayAsync(response.FinishReason == ChatFinishReason.Length ? "\n\n*Cut off: the model has no room for more.*" : "\n\n*Cut off by the endpoint's filter.*");
+        }
+
+        return response;
     }
 
     private async Task<string> CallAsync(FunctionCallContent call, Standing standing, IReadOnlyList<NetworkTool> all, CancellationToken cancellationToken)
@@ -196,7 +228,40 @@ internal sealed class Turn(
     private Task SayAsync(string piece)
     {
         _reply.Append(piece);
-        return report(new() { Progress = ++_pieces, Message = piece });
+        return ReportAsync(piece);
+    }
+
+    private async Task ReportAsync(string piece)
+    {
+        await _reporting.WaitAsync();
+        try
+        {
+            await report(new() { Progress = ++_pieces, Message = piece });
+        }
+        finally
+        {
+            _reporting.Release();
+        }
+    }
+
+    private async Task LiveAsync(CancellationToken over)
+    {
+        try
+        {
+            while (true)
+            {
+                var before = _pieces;
+                await Task.Delay(SignOfLife, time, over);
+                if (before == _pieces)
+                {
+                    await ReportAsync("");
+                }
+            }
+        }
+        catch (Exception e) when (e is OperationCanceledException or IOException or InvalidOperationException or McpException)
+        {
+            // The reply is over, or its client is gone, which whoever writes it is told.
+        }
     }
 
     // A tool of the network as the model is told of it; who calls it is this class.

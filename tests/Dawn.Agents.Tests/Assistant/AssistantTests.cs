@@ -300,6 +300,7 @@ public class AssistantTests
     [Theory(Timeout = Patience)]
     [InlineData("Endpoint", "nowhere", "Dawn:Plugins:assistant:Endpoint is 'nowhere'")]
     [InlineData("Model", "qwen3", "Dawn:Plugins:assistant:Endpoint is missing")]
+    [InlineData("Modle", "qwen3", "Dawn:Plugins:assistant:Modle is no setting")]
     [InlineData("Trust", "friends", "Dawn:Plugins:assistant:Trust is 'friends'")]
     [InlineData("Rounds", "99", "Dawn:Plugins:assistant:Rounds is '99'; give a number from 1 to 50")]
     public async Task Wrong_settings_are_named(string key, string value, string words)
@@ -307,6 +308,15 @@ public class AssistantTests
         await using var network = new FakeNetwork((key, value));
         var failure = await Assert.ThrowsAsync<System.Reflection.TargetInvocationException>(() => network.OpenAsync());
         Assert.Contains(words, failure.InnerException!.Message);
+    }
+
+    [Fact(Timeout = Patience)]
+    public async Task A_key_is_not_sent_where_others_can_read_it()
+    {
+        await using var network = new FakeNetwork(("Endpoint", "http://models.example/v1"), ("Model", "m"), ("ApiKey", "sk-1234"));
+        var failure = await Assert.ThrowsAsync<System.Reflection.TargetInvocationException>(() => network.OpenAsync());
+        Assert.Contains("must be https", failure.InnerException!.Message);
+        Assert.DoesNotContain("sk-1234", failure.InnerException.Message);
     }
 
     private static FakeNetwork With(FakeEndpoint endpoint, params (string Key, string Value)[] settings) => new([("Endpoint", endpoint.Url), ("Model", "fake"), .. settings]);
