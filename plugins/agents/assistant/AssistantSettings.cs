@@ -17,6 +17,8 @@ internal sealed record AssistantSettings(Uri? Endpoint, string? Model, string? A
 
     private const string DefaultInstructions = "You are a helpful assistant in a private network of machines. Answer briefly, in the language you are spoken to, in Markdown.";
 
+    private const string GiveEndpoint = "give the address of an OpenAI-compatible API, as http://127.0.0.1:11434/v1";
+
     private static readonly string[] Keys = ["Endpoint", "Model", "ApiKey", "Instructions", "Trust", "Rounds", "PatienceSeconds"];
 
     /// <exception cref="InvalidOperationException">A setting is wrong: all of what is, with the cure.</exception>
@@ -27,12 +29,12 @@ internal sealed record AssistantSettings(Uri? Endpoint, string? Model, string? A
         Uri? endpoint = null;
         if (Text("Endpoint") is { } text && (!Uri.TryCreate(text, UriKind.Absolute, out endpoint) || endpoint.Scheme is not ("http" or "https")))
         {
-            problems.Add($"{Section}:Endpoint is '{text}'; give the address of an OpenAI-compatible API, as http://127.0.0.1:11434/v1");
+            problems.Add($"{Section}:Endpoint is '{text}'; {GiveEndpoint}");
         }
 
         if (model is null != Text("Endpoint") is null)
         {
-            problems.Add(model is null ? $"{Section}:Model is missing; say which of the endpoint's models is meant" : $"{Section}:Endpoint is missing; give the address of an OpenAI-compatible API, as http://127.0.0.1:11434/v1");
+            problems.Add(model is null ? $"{Section}:Model is missing; say which of the endpoint's models is meant" : $"{Section}:Endpoint is missing; {GiveEndpoint}");
         }
 
         if (Text("ApiKey") is not null && endpoint is { Scheme: "http", IsLoopback: false })

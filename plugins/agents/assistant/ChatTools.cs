@@ -14,6 +14,7 @@ internal sealed class ChatTools(AssistantSettings settings, Model model, ToolInd
     private const int MaxMessage = 100_000;
     private const int MaxName = 200;
     private const int MaxListed = 12;
+    private const string ToolsCommand = "/tools";
 
     private const string Help = """
         I answer in words, and use the tools of this network where you allow it: before a tool's first use I ask you, and each call is shown.
@@ -21,6 +22,19 @@ internal sealed class ChatTools(AssistantSettings settings, Model model, ToolInd
         - `/tools` lists what I could use, `/tools count words` what fits
         - `/forget` forgets this conversation, and what you have allowed in it
         - `/help` says this
+        """;
+
+    private const string NoModel = $$"""
+        **No model is configured**, so I can't talk yet; I still find tools. On the machine of this node, put this into `appsettings.json` in the data directory, for a model that [Ollama](https://ollama.com) runs there, or any other endpoint that speaks OpenAI's API:
+
+        ```json
+        { "Dawn": { "Plugins": { "assistant": {
+          "Endpoint": "http://127.0.0.1:11434/v1",
+          "Model": "qwen3",
+          "ApiKey": null } } } }
+        ```
+
+        Then say `dawn call node reload` there.
         """;
 
     [McpServerTool(Name = "chat", Title = "Chat")]
@@ -40,9 +54,14 @@ internal sealed class ChatTools(AssistantSettings settings, Model model, ToolInd
 
         var name = caller?.Identity?.Name ?? "";
         var command = message.Trim();
-        if (command is "/help" or "help" || command.StartsWith("/tools", StringComparison.Ordinal))
+        if (command is "/help" or "help")
         {
-            return Result(command is "/help" or "help" ? model.IsConfigured ? Help : $"{Help}\n{NoModel}" : await ListAsync(command["/tools".Length..].Trim(), caller, cancellationToken));
+            return Result(model.IsConfigured ? Help : $"{Help}\n{NoModel}");
+        }
+
+        if (command.StartsWith(ToolsCommand, StringComparison.Ordinal))
+        {
+            return Result(await ListAsync(command[ToolsCommand.Length..].Trim(), caller, cancellationToken));
         }
 
         var known = conversations.Of(name, conversation);
@@ -89,19 +108,6 @@ internal sealed class ChatTools(AssistantSettings settings, Model model, ToolInd
     }
 
     private static CallToolResult Result(string text, bool? isError = null) => new() { Content = [new TextContentBlock { Text = text }], IsError = isError };
-
-    private const string NoModel = $$"""
-        **No model is configured**, so I can't talk yet; I still find tools. On the machine of this node, put this into `appsettings.json` in the data directory, for a model that [Ollama](https://ollama.com) runs there, or any other endpoint that speaks OpenAI's API:
-
-        ```json
-        { "Dawn": { "Plugins": { "assistant": {
-          "Endpoint": "http://127.0.0.1:11434/v1",
-          "Model": "qwen3",
-          "ApiKey": null } } } }
-        ```
-
-        Then say `dawn call node reload` there.
-        """;
 
     private async Task<string> ListAsync(string query, ClaimsPrincipal? caller, CancellationToken cancellationToken)
     {

@@ -15,8 +15,11 @@ internal sealed record NetworkTool(string Address, string AgentTitle, Tool Defin
 {
     public string Name => Definition.Name;
 
+    /// <summary>The agent's id, without its node's.</summary>
+    public string Agent => Address[(Address.LastIndexOf(':') + 1)..];
+
     /// <summary>Short enough to read: the agent's id, and the beginning of its node's.</summary>
-    public string Place => $"{Address[(Address.LastIndexOf(':') + 1)..]} on {Address[..Math.Min(8, Address.Length)]}";
+    public string Place => $"{Agent} on {Address[..Math.Min(8, Address.Length)]}";
 
     /// <summary>Changes with what the tool says of itself: what was allowed is allowed for that alone.</summary>
     public string Identity => $"{Address} {JsonSerializer.Serialize(Definition, McpJsonUtilities.DefaultOptions)}";

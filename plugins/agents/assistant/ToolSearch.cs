@@ -11,7 +11,7 @@ internal static partial class ToolSearch
     public static IReadOnlyList<NetworkTool> Find(IReadOnlyList<NetworkTool> tools, string query, int most)
     {
         var wanted = Words(query).Distinct().Take(MaxWords).ToList();
-        var texts = tools.Select(tool => (Tool: tool, Name: Words($"{tool.Name} {tool.Definition.Title}").ToHashSet(), About: Words($"{tool.Definition.Description} {tool.AgentTitle} {tool.Address[(tool.Address.LastIndexOf(':') + 1)..]}").ToHashSet())).ToList();
+        var texts = tools.Select(tool => (Tool: tool, Name: Words($"{tool.Name} {tool.Definition.Title}").ToHashSet(), About: Words($"{tool.Definition.Description} {tool.AgentTitle} {tool.Agent}").ToHashSet())).ToList();
         var weights = wanted.ToDictionary(word => word, word => Math.Log((texts.Count + 1.0) / (texts.Count(t => Has(t.Name, word) || Has(t.About, word)) + 0.5)));
         return [.. texts
             .Select(t => (t.Tool, Score: wanted.Sum(word => weights[word] * (Has(t.Name, word) ? 3 : Has(t.About, word) ? 1 : 0))))

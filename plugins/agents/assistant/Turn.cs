@@ -41,7 +41,7 @@ internal sealed class Turn(
     /// <summary>What has been said of the reply.</summary>
     public string Said => _reply.ToString();
 
-    /// <summary>The whole reply, pieces of which were told meanwhile. What was said until a failure or the end of patience is not remembered.</summary>
+    /// <summary>Replies, piece by piece. What was said until a failure or the end of patience is not remembered.</summary>
     public async Task RunAsync(ChatMessage message, string text, CancellationToken cancellationToken)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -136,9 +136,8 @@ internal sealed class Turn(
         if (call.Name == FindTools)
         {
             var query = call.Arguments?.TryGetValue("query", out var given) == true ? given?.ToString() ?? "" : "";
-            var found = ToolSearch.Find(all, query, FoundAtOnce);
-            var names = Offer(found);
-            return found.Count == 0 ? "No tool fits." : string.Join('\n', found.Zip(names, (t, name) => $"{name}: {t.Definition.Description}"));
+            var offered = Offer(ToolSearch.Find(all, query, FoundAtOnce));
+            return offered.Count == 0 ? "No tool fits." : string.Join('\n', offered.Select(o => $"{o.Name}: {o.Tool.Definition.Description}"));
         }
 
         if (!_offered.TryGetValue(call.Name, out var tool))
@@ -194,19 +193,18 @@ internal sealed class Turn(
     }
 
     // Names as endpoints take them: letters, digits, _ and -, 64 at most, each once.
-    private List<string> Offer(IReadOnlyList<NetworkTool> tools)
+    private List<(string Name, NetworkTool Tool)> Offer(IReadOnlyList<NetworkTool> tools)
     {
-        var names = new List<string>();
+        var offered = new List<(string Name, NetworkTool Tool)>();
         foreach (var tool in tools)
         {
             if (_offered.FirstOrDefault(o => ReferenceEquals(o.Value, tool)).Key is { } known)
             {
-                names.Add(known);
+                offered.Add((known, tool));
                 continue;
             }
 
-            var agent = tool.Address[(tool.Address.LastIndexOf(':') + 1)..];
-            var name = string.Concat($"{agent}_{tool.Name}".Select(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' ? c : '_').Take(52));
+            var name = string.Concat($"{tool.Agent}_{tool.Name}".Select(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' ? c : '_').Take(52));
             for (var i = 2; _offered.ContainsKey(name) || name == FindTools; i++)
             {
                 name = $"{name[..Math.Min(name.Length, 52)].TrimEnd('_')}_{i}";
@@ -216,11 +214,11 @@ internal sealed class Turn(
             {
                 _offered.Add(name, tool);
                 _tools.Add(new Declaration(name, $"{tool.Definition.Description ?? tool.Definition.Title} ({tool.AgentTitle}, {tool.Place})", tool.Definition.InputSchema));
-                names.Add(name);
+                offered.Add((name, tool));
             }
         }
 
-        return names;
+        return offered;
     }
 
     private Task ShowAsync(string lines) => SayAsync(_reply.Length > 0 ? $"\n\n{lines}" : lines);
