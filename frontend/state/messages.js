@@ -82,10 +82,9 @@ export class Conversation extends EventTarget {
 
   /** @param {Message} message @param {Partial<Message>} change */
   change(message, change) {
-    Object.assign(message, change);
     this.#unwritten.add(message);
     this.#write();
-    this.dispatchEvent(new CustomEvent("change", { detail: message }));
+    this.show(message, change);
   }
 
   /** A change that is shown and not kept: to write a message is to write its files as well. @param {Message} message @param {Partial<Message>} change */
@@ -96,9 +95,8 @@ export class Conversation extends EventTarget {
 
   /** A change that must outlive the page's sudden end. @param {Message} message @param {Partial<Message>} change @param {boolean} isOut Whether it is on its way. */
   async commit(message, change, isOut) {
-    Object.assign(message, change);
     this.#unwritten.delete(message);
-    this.dispatchEvent(new CustomEvent("change", { detail: message }));
+    this.show(message, change);
     await this.#storage.writeOut(message, isOut);
   }
 

@@ -95,8 +95,6 @@ internal static partial class RunVerb
         }
     }
 
-    private static readonly JsonSerializerOptions ReadyJson = JsonSerializerOptions.Web;
-
     private static readonly string[] BundledModes = ["centralized", "decentralized", "hybrid"];
 
     /// <summary>Reads and checks all settings; null where there are problems, which are all said by then.</summary>
@@ -169,7 +167,7 @@ internal static partial class RunVerb
 
         LogReady(logger, self.Id.ToString(), self.Network.Name);
         var facts = new ReadyFacts(self.Id.ToString(), gateway is null ? null : PageOf(services, logger), gateway is null ? null : gateway + "/mcp", listen, server.Certificate?.Sha256);
-        Console.WriteLine($"ready {JsonSerializer.Serialize(facts, ReadyJson)}");
+        Console.WriteLine($"ready {JsonSerializer.Serialize(facts, JsonSerializerOptions.Web)}");
     }
 
     // Without a ticket it is a page that only members' browsers can use, which is better than no node.
