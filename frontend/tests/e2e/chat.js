@@ -204,7 +204,16 @@ test("Days are told apart; search finds by words, agent, kind and date, and lead
     await page.getByTestId("search").fill(`(${number})`);
     await results.filter({ hasText: `(${number})` }).first().getByRole("button").click();
     await page.locator(`article:focus[aria-posinset="${number + 1}"]`).waitFor();
-    await page.getByTestId("messages").locator(".day", { hasText: name }).waitFor();
+    // The day begins some messages above the first that can be searched for.
+    const messages = page.getByTestId("messages");
+    const day = messages.locator(".day", { hasText: name });
+    for (let up = 0; up < 10 && !await day.isVisible(); up++) {
+      await messages.evaluate(list => new Promise(resolve => {
+        list.scrollTop -= 200;
+        requestAnimationFrame(() => requestAnimationFrame(resolve));
+      }));
+    }
+    await day.waitFor();
   }
 
   await openAgent(page, "First steps");
