@@ -1,10 +1,9 @@
 // What the page costs and how quick it is, in a real browser against real nodes: `node benchmarks/page/measure.mjs [--json]`.
 // Needs the built program, the page's development packages (`npm ci` in frontend/) and Chromium (or its path as CHROMIUM). Ends with 0 where every figure holds, with 1 where one does not.
-import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
+import { launch } from "../../frontend/tests/chromium.mjs";
 import { DawnNode } from "../../frontend/tests/e2e/nodes.mjs";
 
-const { chromium } = createRequire(new URL("../../frontend/package.json", import.meta.url))("playwright-core");
 const loads = 9;
 const calls = 200;
 const many = 10_000;
@@ -28,10 +27,7 @@ const far = await DawnNode.start({ ...agents, "Listen:0": "ws://127.0.0.1:0" });
 const home = await DawnNode.start({
   ...agents, "Gateway:Url": "http://127.0.0.1:0", "Bootstrap:0": far.at, "Gateway:TestHooks": true, "McpServers:many:Command": process.execPath, "McpServers:many:Title": "Many tools", "McpServers:many:Args:0": fileURLToPath(new URL("tools.mjs", import.meta.url)), "McpServers:many:Args:1": "2000", "McpServers:many:Share": "members",
 });
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
+const browser = await launch();
 
 /** A page in a browser that has never seen it, with what it took. */
 async function open() {

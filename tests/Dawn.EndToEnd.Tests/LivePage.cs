@@ -19,21 +19,8 @@ internal sealed class LivePage : IDisposable
     {
         var node = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Select(folder => Path.Combine(folder, OperatingSystem.IsWindows() ? "node.exe" : "node")).FirstOrDefault(File.Exists);
         Assert.SkipWhen(node is null, "Node.js, which runs the page's code here, is not installed.");
-        // Node 20 has WebSockets behind this switch, and later ones without.
-        string[] all = ["--experimental-websocket", Path.Combine(Dawn.RepoRoot, "frontend", "tests", "live", program), .. arguments];
-        return new(Process.Start(new ProcessStartInfo(node, all) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true })!);
-    }
-
-    public async Task TellAsync(string line)
-    {
-        await _process.StandardInput.WriteLineAsync(line);
-        await _process.StandardInput.FlushAsync();
-    }
-
-    public async Task SaysAsync(string word)
-    {
-        var line = await _process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken).AsTask().WaitAsync(Dawn.Patience, TestContext.Current.CancellationToken);
-        Assert.True(line == word, line ?? await _errors);
+        string[] all = [Path.Combine(Dawn.RepoRoot, "frontend", "tests", "live", program), .. arguments];
+        return new(Process.Start(new ProcessStartInfo(node, all) { RedirectStandardOutput = true, RedirectStandardError = true })!);
     }
 
     public async Task<JsonElement> EndAsync()

@@ -1,6 +1,5 @@
 // Large files from the page to an agent of a real node, over a line that is cut, slow or gone: what the other end has is not sent again, and what it never had whole was never done.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
@@ -8,11 +7,10 @@ import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { DawnNode, dataDirectory, program } from "../e2e/nodes.mjs";
 import { last, openAgent, say } from "./chat.mjs";
 import { launch } from "./harness.mjs";
 
-const program = process.env.DAWN ?? fileURLToPath(new URL(`../../../artifacts/dawn/Release/dawn${process.platform === "win32" ? ".exe" : ""}`, import.meta.url));
 const skip = existsSync(program) ? false : `${program} is not built.`;
 const patience = 60_000;
 const largest = 50_000_000;
@@ -98,8 +96,7 @@ async function startLine(port) {
 }
 
 /** @type {string} */ let folder;
-/** @type {import("node:child_process").ChildProcess} */ let node;
-/** @type {number} */ let gateway;
+/** @type {DawnNode} */ let node;
 /** @type {import("playwright-core").Browser} */ let browser;
 
 before(async () => {
@@ -117,54 +114,24 @@ after(async () => {
     return;
   }
   await browser?.close();
-  await endNode("SIGTERM");
+  await node?.stop();
   await rm(folder, { recursive: true, force: true });
 });
 
-/** A node with that agent. @param {number} port Of its gateway. */
-async function startNode(port) {
-  const started = spawn(program, ["run", "--data", join(folder, "data"), "--Dawn:Listen:0=", `--Dawn:Gateway:Url=http://127.0.0.1:${port}`, "--Dawn:Plugins:discovery-mdns:Enabled=false",
-    `--Dawn:McpServers:files:Command=${process.execPath}`, `--Dawn:McpServers:files:Args:0=${join(folder, "agent.mjs")}`, "--Dawn:McpServers:files:Title=Files", "--Dawn:McpServers:files:Share=members"], { stdio: ["ignore", "pipe", "pipe"] });
-  let log = "";
-  started.stderr.on("data", data => log += data);
-  const ready = await new Promise((resolve, reject) => {
-    let output = "";
-    started.stdout.on("data", data => {
-      output += data;
-      const match = /^ready (\{.*\})$/m.exec(output);
-      if (match !== null) {
-        resolve(JSON.parse(match[1]));
-      }
-    });
-    started.on("exit", () => reject(new Error(`The node ended: ${log}`)));
-  });
-  gateway = Number(new URL(ready.mcp).port);
-  return started;
-}
+/** A node with that agent. @param {number} port Of its gateway. @param {string} [data] */
+const startNode = (port, data = dataDirectory("uploads")) => DawnNode.start({
+  "Gateway:Url": `http://127.0.0.1:${port}`,
+  "McpServers:files:Command": process.execPath, "McpServers:files:Args:0": join(folder, "agent.mjs"), "McpServers:files:Title": "Files", "McpServers:files:Share": "members",
+}, data);
 
-/** @param {NodeJS.Signals} signal */
-async function endNode(signal) {
-  if (node !== undefined && node.exitCode === null && node.signalCode === null) {
-    const ended = new Promise(resolve => node.once("exit", resolve));
-    node.kill(signal);
-    await ended;
-  }
-}
-
-/** A fresh address of the page. @returns {Promise<string>} */
-const ticket = () => new Promise((resolve, reject) => {
-  const ui = spawn(program, ["ui", "--data", join(folder, "data")], { stdio: ["ignore", "pipe", "inherit"] });
-  let output = "";
-  ui.stdout.on("data", data => output += data);
-  ui.on("exit", code => code === 0 ? resolve(new URL(output.trim()).hash) : reject(new Error(`dawn ui ended with ${code}`)));
-});
+const gateway = () => Number(new URL(node.origin).port);
 
 /** The page over a line of its own, at the agent that takes files. */
 async function openPage() {
-  const line = await startLine(gateway);
+  const line = await startLine(gateway());
   const context = await browser.newContext({ reducedMotion: "reduce" });
   const page = await context.newPage();
-  await page.goto(`http://127.0.0.1:${line.port}/${await ticket()}`);
+  await page.goto(`http://127.0.0.1:${line.port}/${new URL(await node.cli("ui")).hash}`);
   await openAgent(page, "Files");
   // How far it is, as the page shows it.
   await page.evaluate(() => {
@@ -202,6 +169,17 @@ async function makeFile(name, size) {
   return { path, hash: hash.digest("hex") };
 }
 
+/** Does something once so much has left the page. @param {Awaited<ReturnType<typeof startLine>>} line @param {number} bytes @param {() => void} act */
+const onceSent = (line, bytes, act) => new Promise(resolve => {
+  line.onSent = () => {
+    if (line.sent >= bytes) {
+      line.onSent = () => {};
+      act();
+      resolve(undefined);
+    }
+  };
+});
+
 /** How often the agent was called, this call included. @param {import("playwright-core").Page} page */
 async function calls(page) {
   const before = await page.locator("article[data-from=agent]").count();
@@ -216,15 +194,7 @@ test("a file of 50 MB goes on where it was after its link was cut", { skip, time
   const { page, line, close, shown } = await openPage();
   await page.locator(".composer input[type=file]").setInputFiles(path);
   await page.locator(".previews li", { hasText: "large.bin" }).waitFor();
-  const cut = new Promise(resolve => {
-    line.onSent = () => {
-      if (line.sent >= onTheWay / 2 && !line.isCut) {
-        line.onSent = () => {};
-        line.cut();
-        resolve(undefined);
-      }
-    };
-  });
+  const cut = onceSent(line, onTheWay / 2, line.cut);
   await say(page, "Keep this.");
   await cut;
   await page.locator("[data-testid=network]:not([data-status=online])").waitFor({ timeout: patience });
@@ -273,15 +243,7 @@ test("what is cancelled half sent was never done, and nothing waits behind it", 
   const { page, line, close } = await openPage();
   const before = await calls(page);
   await page.locator(".composer input[type=file]").setInputFiles(path);
-  const half = new Promise(resolve => {
-    line.onSent = () => {
-      if (line.sent > 8_000_000) {
-        line.onSent = () => {};
-        line.pause();
-        resolve(undefined);
-      }
-    };
-  });
+  const half = onceSent(line, 8_000_000, line.pause);
   await say(page, "Keep this.");
   await half;
   const sent = last(page, "me");
@@ -299,15 +261,7 @@ test("a reload while a file is on its way sends it once", { skip, timeout: 120_0
   const { page, line, close } = await openPage();
   const before = await calls(page);
   await page.locator(".composer input[type=file]").setInputFiles(path);
-  const half = new Promise(resolve => {
-    line.onSent = () => {
-      if (line.sent > 6_000_000) {
-        line.onSent = () => {};
-        line.cut();
-        resolve(undefined);
-      }
-    };
-  });
+  const half = onceSent(line, 6_000_000, line.cut);
   await say(page, "Keep this.");
   await half;
   line.mend();
@@ -324,19 +278,12 @@ test("a node that is killed while a file is on its way gets it anew, once", { sk
   const { path, hash } = await makeFile("anew.bin", 10_000_000);
   const { page, line, close } = await openPage();
   await page.locator(".composer input[type=file]").setInputFiles(path);
-  const half = new Promise(resolve => {
-    line.onSent = () => {
-      if (line.sent > 6_000_000) {
-        line.onSent = () => {};
-        line.cut();
-        resolve(undefined);
-      }
-    };
-  });
+  const half = onceSent(line, 6_000_000, line.cut);
   await say(page, "Keep this.");
   await half;
-  await endNode("SIGKILL");
-  node = await startNode(gateway);
+  const port = gateway();
+  await node.stop("SIGKILL");
+  node = await startNode(port, node.data);
   line.mend();
   const reply = page.locator("article[data-from=agent][data-status=done]", { hasText: hash });
   await reply.waitFor({ timeout: patience });

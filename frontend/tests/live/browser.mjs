@@ -5,8 +5,7 @@ import { existsSync } from "node:fs";
 import { connect } from "node:tls";
 
 const patience = 30_000;
-const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
-if (!existsSync(executablePath)) {
+if (!existsSync(process.env.CHROMIUM || "/usr/bin/chromium")) {
   process.exit(77);
 }
 const [ui, fingerprint] = /** @type {[string, string]} */ (process.argv.slice(2));
@@ -25,11 +24,8 @@ if (shown !== fingerprint) {
   throw new Error(`The gateway shows ${shown}, not ${fingerprint}.`);
 }
 
-const { chromium } = await import("playwright-core").catch(() => process.exit(77));
-const browser = await chromium.launch({
-  executablePath, timeout: patience,
-  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
+const { launch } = await import("../chromium.mjs").catch(() => process.exit(77));
+const browser = await launch();
 try {
   const distrusting = await browser.newPage();
   const refusal = await distrusting.goto(ui).then(() => "", error => String(error.message));

@@ -32,18 +32,7 @@ public sealed class AssistantUnloadTests : IAsyncDisposable
         _sandbox["assistant:Endpoint"] = endpoint.Urls.Single() + "/v1";
         _sandbox["assistant:Model"] = "fake";
         var context = await UseAsync(message, reply, TestContext.Current.CancellationToken);
-        await CollectedAsync(context, TestContext.Current.CancellationToken);
-    }
-
-    private static async Task CollectedAsync(WeakReference context, CancellationToken cancellationToken)
-    {
-        // Off the stack on which the plugin's last task ended: its frames still hold the plugin.
-        await Task.CompletedTask.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
-        await Eventually.HoldsAsync(() => !context.IsAlive, () =>
-        {
-            GC.Collect();
-            GC.WaitForPendingFinalizers();
-        });
+        await PluginSandbox.CollectedAsync(context, TestContext.Current.CancellationToken);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]

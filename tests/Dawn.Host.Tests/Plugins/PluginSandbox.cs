@@ -39,6 +39,20 @@ internal sealed class PluginSandbox : IAsyncDisposable
 
     public PluginHost Host => _host ??= new(new(Directory, Copies), Agents, Surroundings);
 
+    /// <summary>Waits until nothing holds a plugin's assemblies any more.</summary>
+    public static async Task CollectedAsync(WeakReference context, CancellationToken cancellationToken)
+    {
+        // Off the stack on which the plugin's last task ended: its frames still hold the plugin.
+        await Task.CompletedTask.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        await Eventually.HoldsAsync(() => !context.IsAlive, Collect);
+    }
+
+    public static void Collect()
+    {
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+    }
+
     public static string Repository { get; } = Ancestors(AppContext.BaseDirectory).First(d => File.Exists(Path.Combine(d, "DawnHost.sln")));
 
     private static string Configured => AppContext.BaseDirectory.Contains($"{Path.DirectorySeparatorChar}Debug{Path.DirectorySeparatorChar}", StringComparison.Ordinal) ? "Debug" : "Release";

@@ -20,7 +20,7 @@ public sealed class PluginUnloadTests : IAsyncDisposable
     public async Task A_transport_that_carried_bytes_is_collected(string plugin, string scheme)
     {
         var context = await UseTransportAsync(_sandbox.Install(plugin, plugin), plugin, scheme);
-        await CollectedAsync(context, TestContext.Current.CancellationToken);
+        await PluginSandbox.CollectedAsync(context, TestContext.Current.CancellationToken);
     }
 
     [Theory(Timeout = 60_000)]
@@ -30,7 +30,7 @@ public sealed class PluginUnloadTests : IAsyncDisposable
     {
         _sandbox["first:Mood"] = "Cheerful";
         var context = await UseAgentAsync(_sandbox.Install("Agent", "agents/first"), protocol);
-        await CollectedAsync(context, TestContext.Current.CancellationToken);
+        await PluginSandbox.CollectedAsync(context, TestContext.Current.CancellationToken);
     }
 
     [Fact(Timeout = 60_000)]
@@ -44,18 +44,12 @@ public sealed class PluginUnloadTests : IAsyncDisposable
         Directory.Delete(agent, recursive: true);
         Directory.Delete(transport, recursive: true);
         await Eventually.HoldsAsync(() => _sandbox.Host.Snapshot.Count == 0);
-        await Eventually.HoldsAsync(() => ContextsOf(_sandbox.Copies) == 0, Collect);
+        await Eventually.HoldsAsync(() => ContextsOf(_sandbox.Copies) == 0, PluginSandbox.Collect);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static int ContextsOf(string folder) =>
         AssemblyLoadContext.All.Count(c => c.IsCollectible && c.Assemblies.Any(a => !a.IsDynamic && a.Location.StartsWith(folder, StringComparison.Ordinal)));
-
-    private static void Collect()
-    {
-        GC.Collect();
-        GC.WaitForPendingFinalizers();
-    }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private async Task GreetAsync(string? protocol)
@@ -98,12 +92,5 @@ public sealed class PluginUnloadTests : IAsyncDisposable
         await _sandbox.Agents.RemoveAsync(plugin.Agent!);
         await plugin.DisposeAsync();
         return context;
-    }
-
-    private async Task CollectedAsync(WeakReference context, CancellationToken cancellationToken)
-    {
-        // Off the stack on which the plugin's last task ended: its frames still hold the plugin.
-        await Task.CompletedTask.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
-        await Eventually.HoldsAsync(() => !context.IsAlive, Collect);
     }
 }
